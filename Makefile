@@ -1,0 +1,45 @@
+# make demo            run the main job on a rendered clip; needs only the core and OpenCV
+# make demo VIDEO=…    the same on your own clip
+# make test            lint, type check and the whole test suite
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+LOCK   := requirements.lock
+# uv brings the locked, hashed packages in seconds; it lives inside the environment it fills.
+UV     := $(BIN)/uv pip
+INTO   := --python $(BIN)/python
+
+.PHONY: demo test check lock clean
+
+demo: $(VENV)/.demo
+	$(BIN)/moviola demo $(if $(VIDEO),"$(VIDEO)") -o demo --overwrite
+
+test: check
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: $(BIN)/uv
+	$(UV) compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --upgrade -o $(LOCK)
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+
+# A full environment serves the demo too; never shrink one.
+$(VENV)/.demo: pyproject.toml $(LOCK) | $(BIN)/uv
+	test -e $(VENV)/.dev || $(UV) install --quiet $(INTO) --verify-hashes -c $(LOCK) -e '.[classical]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml $(LOCK) | $(BIN)/uv
+	$(UV) sync --quiet $(INTO) --require-hashes $(LOCK)
+	$(UV) install --quiet $(INTO) --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,1 @@
+"""The one door to containers and codecs. Everything here runs on PyAV, Pillow and numpy."""

@@ -1,0 +1,89 @@
+"""The protocol every place that frames can come from fulfils, and the door that picks one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moviola.errors import InputError
+from moviola.frames import Depth, Frames, Seconds
+from moviola.media.info import MediaInfo
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """When each frame of a source is shown, in presentation order; found in the packets, not the header.
+
+    pts_seconds, duration_seconds: (N,) float64.
+    """
+
+    pts_seconds: Seconds
+    duration_seconds: Seconds
+
+    def __len__(self) -> int:
+        return len(self.pts_seconds)
+
+    @property
+    def end_seconds(self) -> float:
+        return float(self.pts_seconds[-1] + self.duration_seconds[-1])
+
+    def index_at(self, seconds: float) -> int:
+        """Index of the frame on screen at that time. Raises InputError outside the video."""
+        if not len(self) or not self.pts_seconds[0] - 1e-9 <= seconds < self.end_seconds:
+            span = f"{self.pts_seconds[0]:.3f}s to {self.end_seconds:.3f}s" if len(self) else "nothing"
+            raise InputError(f"{seconds:.3f}s is outside the video, which covers {span}")
+        return max(0, int(np.searchsorted(self.pts_seconds, seconds + 1e-9, side="right")) - 1)
+
+
+class Source(Protocol):
+    """Something frames can be read from, again and again (a live source: once).
+
+    name: for messages: a path, a URL, "array".
+    live: whether it has no end and no index.
+    losses: what damage cost so far, one sentence each; grows while reading.
+    """
+
+    name: str
+    live: bool
+    losses: list[str]
+
+    def probe(self, *, count: bool = False) -> MediaInfo:
+        """Facts about the media; `count` goes through all packets for exact frame count, rate and duration."""
+        ...
+
+    def timeline(self) -> Timeline:
+        """The times of all frames, from the packets; cached. Raises InputError on a live source."""
+        ...
+
+    def read(
+        self,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        chunk: int = 16,
+        depth: Depth = 8,
+        alpha: bool = False,
+    ) -> Iterator[Frames]:
+        """Frames [start, stop) in presentation order, at most `chunk` at a time, upright, full-range RGB.
+
+        alpha: four channels; where the source has no alpha the fourth is opaque.
+        """
+        ...
+
+    def frames_at(
+        self, indices: Sequence[int] | NDArray[np.int64], *, depth: Depth = 8, alpha: bool = False
+    ) -> Frames:
+        """Exactly the frames with these presentation indices, in the order asked, repeats allowed."""
+        ...
+
+
+def open_source(origin: Any, *, rate: Any = None) -> Source:
+    """Find the right source for a path, URL, bytes, file object, folder, pattern, array, images or camera.
+
+    rate: frames per second for origins that carry no times (folders, arrays); 25 where not given.
+    """
+    raise InputError(f"cannot read video from {type(origin).__name__}")

@@ -1,0 +1,113 @@
+"""What a model is to the rest of the house, and the events its work gives off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel
+
+from moviola.card import ModelCard
+from moviola.frames import Frames
+
+if TYPE_CHECKING:
+    from moviola.clip import Clip
+    from moviola.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the work is. total: None where the end is not known."""
+
+    done: float
+    total: float | None
+    unit: str = "frames"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line the user should see: a choice that was made, something that was lost."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The next frames of the result, in order."""
+
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Everything of window `number` has been given out; `resume` is what the next window starts from."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The last event: the task's result schema."""
+
+    value: Any
+
+
+Event = Progress | Note | Partial | Committed | Result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A run of frames inside one scene, with context on both sides.
+
+    number: 0, 1, 2, … over the whole job.
+    frames: context before, then the core, then context after; context never reaches over a scene cut.
+    first: presentation index in the clip of `frames[0]`.
+    core: which of `frames` this window answers for; the cores of all windows tile the clip.
+    opens_scene, closes_scene: whether the core begins or ends at a cut or at an end of the clip.
+    """
+
+    number: int
+    frames: Frames
+    first: int
+    core: slice
+    opens_scene: bool
+    closes_scene: bool
+
+
+Step = Callable[[Window], Iterator[Frames]]
+"""A model's work on one window: yields the frames that replace the window's core, in order."""
+
+
+class Context(Protocol):
+    """What `run` hands a model beside the request."""
+
+    clip: Clip
+
+    def each_window(
+        self, step: Step, *, size: int, before: int = 0, after: int = 0, fade: bool = False
+    ) -> Iterator[Event]:
+        """Cut the clip into windows, give each to `step`, yield Partial, Committed and Progress events.
+
+        size: frames in a core at most. before, after: frames of context at most.
+        fade: `step` answers for every frame of the window, context too, one for one, and where two windows
+            overlap their answers are cross-faded; otherwise `step` answers for the core alone.
+        """
+        ...
+
+
+class Model(Protocol):
+    """A loaded model. `run` yields events; closing the generator stops the work."""
+
+    def run(self, request: Task, options: Any, context: Context) -> Iterator[Event]: ...
+
+
+class Family(Protocol):
+    """A module in `moviola.models`, or one that an installed package names under `moviola.models`."""
+
+    CARDS: Sequence[ModelCard]
+    Options: type[BaseModel]
+
+    def load(self, card: ModelCard, *, random: bool = False) -> Model:
+        """Make the model ready. random: from a small configuration with random weights, for tests."""
+        ...

@@ -1,0 +1,16 @@
+"""Fixtures shared by the whole suite."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def media() -> Path:
+    """The folder of real clips; tests that need one are skipped where it is absent."""
+    default = Path(__file__).parents[2] / "shared" / "media"
+    folder = Path(os.environ.get("MOVIOLA_TEST_MEDIA", default))
+    if not folder.is_dir():
+        pytest.skip(f"real clips are not here: set MOVIOLA_TEST_MEDIA (looked in {folder.name}/)")
+    return folder
