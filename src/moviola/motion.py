@@ -1,0 +1,102 @@
+"""Classical motion: dense optical flow, how far it can be trusted, and warping along it.
+
+A flow is (H, W, 2) float32 in pixels: the picture content at (x, y) of `a` is at (x, y) + flow[y, x] in `b`;
+channel 0 points right, channel 1 down. Pictures here are (H, W), (H, W, 3) or (H, W, 4) arrays without times.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moviola.errors import MissingExtraError
+
+Preset = Literal["fast", "balanced", "best"]
+"""How much work is put into a flow."""
+
+Picture = NDArray[Any]
+Flow = NDArray[np.float32]
+Plane = NDArray[np.float32]
+
+SMALLEST = 32
+"""Pixels; DIS builds a pyramid of 8-pixel patches and fails on a side shorter than this."""
+
+
+def _cv2() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise MissingExtraError("optical flow", "classical") from error
+    return cv2
+
+
+def luma8(image: Picture) -> NDArray[np.uint8]:
+    """Luma of an R'G'B'(A) or gray picture as uint8 0–255, (H, W); uint16 is scaled down."""
+    cv2 = _cv2()
+    if image.dtype == np.uint16:
+        image = cv2.convertScaleAbs(image, alpha=1 / 257)
+    gray: NDArray[np.uint8] = image if image.ndim == 2 else cv2.cvtColor(image[..., :3], cv2.COLOR_RGB2GRAY)
+    return np.ascontiguousarray(gray)
+
+
+def dense_flow(a: Picture, b: Picture, *, preset: Preset = "fast") -> Flow:
+    """Displacement of every pixel of `a` towards `b`, (H, W, 2) float32 pixels.
+
+    a, b: pictures of one size, uint8 or uint16, gray, RGB or RGBA; any size down to 1×1.
+    Method: dense inverse search (Kroeger et al., 2016) as in OpenCV.
+    """
+    cv2 = _cv2()
+    height, width = a.shape[:2]
+    first, second = luma8(a), luma8(b)
+    below, right = max(0, SMALLEST - height), max(0, SMALLEST - width)
+    if below or right:
+        first, second = (
+            cv2.copyMakeBorder(side, 0, below, 0, right, cv2.BORDER_REPLICATE) for side in (first, second)
+        )
+    search = cv2.DISOpticalFlow_create(
+        {
+            "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
+            "balanced": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+            "best": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+        }[preset]
+    )
+    flow: Flow = search.calc(first, second, None)[:height, :width]
+    return flow
+
+
+def warp(image: Picture, flow: Flow) -> Picture:
+    """`image` looked up along `flow`: out[y, x] = image at (x, y) + flow[y, x], bilinear, edges repeated.
+
+    With flow = dense_flow(a, b), warp(b, flow) looks like a. Same type and shape as `image`.
+    """
+    cv2 = _cv2()
+    height, width = flow.shape[:2]
+    columns = flow[..., 0] + np.arange(width, dtype=np.float32)
+    rows = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    warped: Picture = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return warped
+
+
+def inconsistency(forward: Flow, backward: Flow) -> Plane:
+    """How far a pixel lands from where it started after going forth and back, (H, W) float32 pixels.
+
+    Near zero where both flows agree; large where the content is hidden or has left the picture.
+    """
+    cv2 = _cv2()
+    loop = forward + warp(backward, forward)
+    distance: Plane = cv2.magnitude(loop[..., 0], loop[..., 1])
+    return distance
+
+
+def occluded(forward: Flow, backward: Flow) -> NDArray[np.bool_]:
+    """Pixels of the first picture that the second one does not show, (H, W) bool.
+
+    The test of Sundaram, Brox and Keutzer (2010): |f + b|² > 0.01 (|f|² + |b|²) + 0.5.
+    """
+    returned = warp(backward, forward)
+    loop = forward + returned
+    squares = np.square(forward).sum(-1) + np.square(returned).sum(-1)
+    hidden: NDArray[np.bool_] = np.square(loop).sum(-1) > 0.01 * squares + 0.5
+    return hidden
