@@ -41,9 +41,15 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Everything of window `number` has been given out; `resume` is what the next window starts from."""
+    """Everything that window `number` makes final has been given out.
+
+    stop: presentation index of the first frame after its core, where the next window starts.
+    tail: what the next window is cross-faded with, None without an overlap.
+    """
 
     number: int
+    stop: int
+    tail: Frames | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Window:
     first: presentation index in the clip of `frames[0]`.
     core: which of `frames` this window answers for; the cores of all windows tile the clip.
     opens_scene, closes_scene: whether the core begins or ends at a cut or at an end of the clip.
+    ends_clip: whether the core ends with the last frame there is.
     """
 
     number: int
@@ -73,6 +80,7 @@ class Window:
     core: slice
     opens_scene: bool
     closes_scene: bool
+    ends_clip: bool
 
 
 Step = Callable[[Window], Iterator[Frames]]

@@ -1,0 +1,91 @@
+"""The Clip: a lazy handle on a video, whatever it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from moviola.frames import Depth, Frames
+from moviola.media.info import MediaInfo
+from moviola.media.source import Source, Timeline, open_source
+
+
+class Clip:
+    """A video: file, URL, bytes, file object, folder of images, array, list of images, camera.
+
+    Nothing is opened until it is asked for, and no more is decoded than is asked for.
+
+    rate: frames per second of an origin without times of its own (images, arrays); 25 where not given.
+    """
+
+    def __init__(self, origin: Any, *, rate: Fraction | float | None = None) -> None:
+        self._origin = origin
+        self._rate = rate
+
+    def __repr__(self) -> str:
+        return f"Clip({self.source.name!r})"
+
+    @cached_property
+    def source(self) -> Source:
+        if isinstance(self._origin, Clip):
+            return self._origin.source
+        return open_source(self._origin, rate=self._rate)
+
+    @cached_property
+    def info(self) -> MediaInfo:
+        """Size, rate, colour, tracks … as the header and a look at the first packets tell."""
+        return self.source.probe()
+
+    @property
+    def width(self) -> int:
+        return self.info.video.width
+
+    @property
+    def height(self) -> int:
+        return self.info.video.height
+
+    def timeline(self) -> Timeline:
+        """The exact times of all frames."""
+        return self.source.timeline()
+
+    def chunks(
+        self,
+        size: int = 16,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        depth: Depth = 8,
+        alpha: bool = False,
+    ) -> Iterator[Frames]:
+        """Frames [start, stop) in order, at most `size` at a time."""
+        return self.source.read(start=start, stop=stop, chunk=size, depth=depth, alpha=alpha)
+
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        fps: Fraction | float | None = None,
+        times: Sequence[float] | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        depth: Depth = 8,
+        alpha: bool = False,
+    ) -> Frames:
+        """Exact frames: `n` evenly spread, or `fps` per second, or those on screen at `times` (seconds)."""
+        from moviola.media.sample import choose
+
+        indices = choose(self.timeline(), n=n, fps=fps, times=times, start=start, stop=stop)
+        return self.source.frames_at(indices, depth=depth, alpha=alpha)
+
+    def save(self, path: str | Path, *, overwrite: bool = False, **encoding: Any) -> Clip:
+        """Write the clip with its sound to `path`; `encoding` as in `choose_encoding`. Returns the new clip."""
+        from moviola.media.encoding import choose_encoding
+        from moviola.media.write import write
+
+        chosen = choose_encoding(Path(path), self.info, **encoding)
+        chunks = self.chunks(depth=chosen.depth_in_memory, alpha=chosen.alpha)
+        write(chunks, path, encoding=chosen, tracks=self.source, overwrite=overwrite)
+        return Clip(path)

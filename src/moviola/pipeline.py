@@ -1,0 +1,68 @@
+"""Reading ahead and writing behind, so that both overlap with the model. Queues are bounded; order is kept."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+_END: Any = object()
+
+
+def prefetched(items: Iterator[T], ahead: int = 1) -> Iterator[T]:
+    """The same items, made in a thread up to `ahead` of the consumer.
+
+    An error of the producer is raised where its item would have come. Closing the iterator closes `items`.
+    """
+    reader = ThreadPoolExecutor(1, thread_name_prefix="moviola-reader")
+    try:
+        pending = deque(reader.submit(next, items, _END) for _ in range(ahead))
+        while (item := pending.popleft().result()) is not _END:
+            pending.append(reader.submit(next, items, _END))
+            yield item
+    finally:
+        reader.shutdown(cancel_futures=True)
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
+
+class Behind:
+    """Runs calls one after the other in a thread, with at most `depth` waiting.
+
+    An error of a call is raised from a later `submit` or from leaving the `with` block, and no call after it
+    is run. Leaving the block on an error of one's own drops the calls still waiting.
+    """
+
+    def __init__(self, depth: int = 2) -> None:
+        self._depth = depth
+        self._pending: deque[Future[None]] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="moviola-writer")
+        self._failed = False
+
+    def submit(self, call: Callable[..., None], *args: Any) -> None:
+        while len(self._pending) >= self._depth:
+            self._pending.popleft().result()
+        self._pending.append(self._thread.submit(self._run, call, args))
+
+    def _run(self, call: Callable[..., None], args: tuple[Any, ...]) -> None:
+        if self._failed:
+            return
+        self._failed = True
+        call(*args)
+        self._failed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=error is not None)
+        if error is None:
+            while self._pending:
+                self._pending.popleft().result()

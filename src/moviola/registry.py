@@ -1,0 +1,62 @@
+"""Finds the model families: the files in `models/`, and what installed packages name under `moviola.models`.
+
+A family is looked for by the first part of its id, so asking for one model imports one file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from moviola import models
+from moviola.card import ModelCard
+from moviola.errors import RequestError
+from moviola.model import Family
+
+GROUP = "moviola.models"
+"""Entry point group: the value is a module that is a `Family`, the name is the family's."""
+
+
+@cache
+def _families() -> dict[str, EntryPoint]:
+    """Family name (hyphens) to where its module is; our own win over others of the same name."""
+    own = {
+        module.name.replace("_", "-"): EntryPoint(module.name, f"{models.__name__}.{module.name}", GROUP)
+        for module in pkgutil.iter_modules(models.__path__)
+    }
+    return {entry.name: entry for entry in entry_points(group=GROUP)} | own
+
+
+@cache
+def _family(name: str) -> Family:
+    return cast(Family, importlib.import_module(_families()[name].value))
+
+
+def cards() -> Iterator[ModelCard]:
+    """All model cards, by family name."""
+    for name in sorted(_families()):
+        yield from _family(name).CARDS
+
+
+def find(model: str, *, task: str | None = None) -> tuple[Family, ModelCard]:
+    """The family and the card for a model id.
+
+    Raises RequestError for an unknown id (with the nearest ones), or a model that does not do `task`.
+    """
+    # The longest name first: `cogvideox-fun-5b` belongs to `cogvideox-fun`, not to `cogvideox`.
+    for name in sorted((n for n in _families() if model.startswith(n)), key=len, reverse=True):
+        for card in _family(name).CARDS:
+            if card.id != model:
+                continue
+            if task is not None and task not in card.tasks:
+                able = ", ".join(other.id for other in cards() if task in other.tasks) or "none"
+                raise RequestError(f"model {model} does not {task}; these do: {able}")
+            return _family(name), card
+    ids = [card.id for card in cards() if task is None or task in card.tasks]
+    near = difflib.get_close_matches(model, ids, n=3) or ids
+    raise RequestError(f"there is no model {model!r}; try {', '.join(near)}, or see: moviola models")

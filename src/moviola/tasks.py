@@ -1,0 +1,233 @@
+"""One request and one result per verb. The Python call, the CLI flags and the job record are derived from these.
+
+A field marked `Positional` is an argument on the command line; all others are `--flags` of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+if TYPE_CHECKING:
+    from moviola.clip import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Positional:
+    """Marks a field that is given by place, not by name, on the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A one-letter flag beside the long one."""
+
+    letter: str
+
+
+# What people type for the NTSC rates, and what they mean (SMPTE ST 12-1: 1000/1001 of the whole rate).
+_NTSC = {
+    f"{nominal * 1000 / 1001:.{digits}f}": Fraction(nominal * 1000, 1001)
+    for nominal in (24, 30, 48, 60, 120)
+    for digits in (2, 3)
+}
+
+
+def as_fraction(value: Any) -> Fraction:
+    """An exact positive number from an int, a float, "5/2", "2.5" or "23.976" (which means 24000/1001).
+
+    Raises ValueError for anything that is not above zero and below 100,000.
+    """
+    text = str(value).strip()
+    try:
+        number = _NTSC.get(text) or Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text!r} is not a number; write 60, 2.5 or 30000/1001") from None
+    if not 0 < number < 100_000:
+        raise ValueError(f"{text} is out of range; it must be above 0 and below 100000")
+    return number
+
+
+Rational = Annotated[
+    Fraction,
+    BeforeValidator(as_fraction),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(/\d+)?$"}),
+]
+
+Origin = Annotated[
+    Any, PlainSerializer(lambda origin: origin_name(origin)), WithJsonSchema({"type": "string"})
+]
+"""Where a video comes from: path, URL, bytes, file object, folder, `folder/%05d.png`, array, images, camera."""
+
+
+def origin_name(origin: Any) -> str:
+    """How an origin is written down: its path or URL, else what kind of thing it is."""
+    if isinstance(origin, str | Path | int):
+        return str(origin)
+    name = getattr(origin, "name", None)
+    return name if isinstance(name, str) else type(origin).__name__
+
+
+class Task(BaseModel):
+    """A request. `verb` names it everywhere: `moviola.verb(...)`, `moviola verb`, `POST /verb`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    verb: ClassVar[str]
+
+
+class VideoTask(Task):
+    """A request that a model answers with a new video."""
+
+    video: Annotated[Origin, Positional(), Field(description="the video: file, URL, folder of images")]
+    model: str = Field(description="id of the model; see `moviola models`")
+    output: Annotated[
+        Path | None,
+        Short("o"),
+        Field(None, description="file to write, or folder/ or folder/%05d.png; default NAME-VERB.mp4"),
+    ]
+    overwrite: bool = Field(False, description="replace the output where it exists")
+    rate: Rational | None = Field(
+        None, description="frames per second of an input without times (images); default 25"
+    )
+    codec: str | None = Field(None, description="h264, h265, av1, vp9, prores, ffv1, gif, webp, png")
+    quality: float | None = Field(None, description="the codec's own constant-quality value (CRF)")
+    depth: Literal["8", "10"] | None = Field(None, description="bits per channel written; default as input")
+    audio: bool = Field(True, description="keep sound and subtitles")
+    options: Annotated[
+        Mapping[str, Any],
+        Short("O"),
+        Field(default_factory=dict, description="KEY=VALUE, the model's own; see `moviola models show ID`"),
+    ]
+
+
+class Interpolate(VideoTask):
+    """Raise the frame rate: invent the pictures between the pictures."""
+
+    verb: ClassVar[str] = "interpolate"
+    model: str = "flow"
+    factor: Rational | None = Field(None, description="multiply the rate: 2, 2.5, 5/2")
+    fps: Rational | None = Field(None, description="constant frames per second: 60, 30000/1001")
+    at_cut: Literal["hold", "repeat"] | None = Field(
+        None,
+        description="across a scene cut: show the last picture longer, or repeat it to keep a strictly "
+        "constant rate; default hold, for image sequences repeat",
+    )
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        if (self.factor is None) == (self.fps is None):
+            raise ValueError("give exactly one of factor and fps")
+        if self.factor is not None and self.factor <= 1:
+            raise ValueError(f"factor {self.factor} adds no frames; it must be above 1")
+        return self
+
+
+class Remove(VideoTask):
+    """Remove an object and fill in what was behind it."""
+
+    verb: ClassVar[str] = "remove"
+    model: str = "propagate"
+    mask: Annotated[
+        Origin,
+        Field(description="what to remove, white on black: image, video, folder; or a box as x,y,w,h"),
+    ]
+
+
+class VideoResult(BaseModel):
+    """A video that was written.
+
+    recipe: the request, model and versions that made it; embedded in the file too.
+    notes: choices made and things lost, one sentence each.
+    resumed_windows: how many windows were taken over from an interrupted run.
+    """
+
+    output: Path
+    frames: int
+    width: int
+    height: int
+    duration_seconds: float
+    elapsed_seconds: float
+    windows: int
+    resumed_windows: int
+    notes: list[str]
+    recipe: dict[str, Any]
+
+    @property
+    def clip(self) -> Clip:
+        from moviola.clip import Clip
+
+        return Clip(self.output)
+
+
+class Measure(Task):
+    """Score a video, alone or against a reference."""
+
+    verb: ClassVar[str] = "measure"
+    metric: Annotated[str, Positional(), Field(description="which measure; see `moviola measure --help`")]
+    video: Annotated[Origin, Positional(), Field(description="the video to score")]
+    reference: Annotated[
+        Origin | None, Positional(), Field(None, description="the truth, for measures that compare")
+    ]
+    options: Annotated[
+        Mapping[str, Any], Short("O"), Field(default_factory=dict, description="KEY=VALUE, the metric's own")
+    ]
+
+
+class Scores(BaseModel):
+    """A measure's outcome. `per_frame` has one value per frame (or pair); infinite values become null in JSON."""
+
+    metric: str
+    value: float = Field(description="the figure to quote", allow_inf_nan=True)
+    unit: str
+    higher_is_better: bool
+    frames: int
+    per_frame: list[float]
+
+    model_config = ConfigDict(ser_json_inf_nan="null")
+
+
+class Sample(Task):
+    """Take exact frames out of a video."""
+
+    verb: ClassVar[str] = "sample"
+    video: Annotated[Origin, Positional(), Field(description="the video")]
+    n: Annotated[int | None, Short("n"), Field(None, ge=1, description="this many, evenly spread")]
+    fps: Rational | None = Field(None, description="this many per second")
+    times: list[float] | None = Field(None, description="at these times in seconds")
+    start: float | None = Field(None, description="from this time on, in seconds")
+    stop: float | None = Field(None, description="up to this time, in seconds")
+    output: Annotated[
+        Path | None, Short("o"), Field(None, description="folder/%05d.png to write; without it only times")
+    ]
+    overwrite: bool = Field(False, description="replace images that exist")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if sum(rule is not None for rule in (self.n, self.fps, self.times)) != 1:
+            raise ValueError("give exactly one of n, fps and times")
+        return self
+
+
+class Sampled(BaseModel):
+    """Which frames were taken: presentation indices (from 0), their times in seconds and their files."""
+
+    indices: list[int]
+    pts_seconds: list[float]
+    files: list[Path]
+
+
+TASKS: tuple[type[Task], ...] = (Interpolate, Remove, Measure, Sample)
+"""Every verb, in the order help lists them."""
