@@ -1,0 +1,39 @@
+"""Moviola: one Python system for every kind of video model.
+
+    moviola.probe("clip.mp4")                                   what is in a file
+    moviola.sample("clip.mp4", n=16)                            exact frames
+    moviola.interpolate("clip.mp4", factor=2, output="smooth.mp4")
+    moviola.remove("clip.mp4", mask="mask.png", output="clean.mp4")
+    moviola.measure("psnr", "smooth.mp4", "truth.mp4")
+    moviola.cards()                                             what can be used for which work
+    moviola.Clip("clip.mp4")                                    the lazy handle all of them take and give
+
+Every verb takes the fields of its request in `moviola.tasks` and returns that task's result. `moviola.stream`
+takes a request and yields events: progress, notes, the result.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moviola.clip import Clip
+    from moviola.verbs import cards, interpolate, measure, probe, remove, sample, stream
+
+__version__ = "0.1.0"
+__all__ = ["Clip", "cards", "interpolate", "measure", "probe", "remove", "sample", "stream"]
+
+
+def __getattr__(name: str) -> Any:
+    """Bind on first use, so that importing the package stays quick."""
+    from importlib import import_module
+
+    if name not in __all__:
+        raise AttributeError(f"module 'moviola' has no attribute {name!r}")
+    value = getattr(import_module("moviola.clip" if name == "Clip" else "moviola.verbs"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -81,7 +81,7 @@ class Clip:
         return self.source.frames_at(indices, depth=depth, alpha=alpha)
 
     def save(self, path: str | Path, *, overwrite: bool = False, **encoding: Any) -> Clip:
-        """Write the clip with its sound to `path`; `encoding` as in `choose_encoding`. Returns the new clip."""
+        """Write the clip with its sound to `path`; `encoding` as in `choose_encoding`."""
         from moviola.media.encoding import choose_encoding
         from moviola.media.write import write
 

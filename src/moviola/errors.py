@@ -6,8 +6,7 @@
     │   └── MediaError      a file that should hold video cannot be read as video
     ├── OutputError         the result cannot be written: exists already, no permission, disk full
     ├── ModelError          a model gave NaN, a wrong shape or a wrong range
-    ├── MissingExtraError   an optional package is not installed; says the install command
-    └── Interrupted         the user stopped the work; says how to go on
+    └── MissingExtraError   an optional package is not installed; says the install command
 
 A message is one line: what was wrong, with which value, and what to do.
 """
@@ -36,10 +35,6 @@ class OutputError(MoviolaError):
 
 
 class ModelError(MoviolaError):
-    pass
-
-
-class Interrupted(MoviolaError):
     pass
 
 

@@ -1,4 +1,4 @@
-"""Reading ahead and writing behind, so that both overlap with the model. Queues are bounded; order is kept."""
+"""Reading ahead and writing behind, so that both overlap with the model."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def make_video(request: VideoTask) -> Iterator[Event]:
     family, card = registry.find(request.model, task=request.verb)
     options = _validated(family.Options, request.options, card)
     clip = Clip(request.video, rate=request.rate)
-    request = _settled(request, clip)
+    request = _settled(request)
     output = request.output
     assert output is not None
     if not request.overwrite and output.exists() and (output.is_file() or any(output.iterdir())):
@@ -106,7 +106,7 @@ def _validated(options: type[BaseModel], given: Mapping[str, Any], card: ModelCa
         raise RequestError(f"option {name} of {card.id}: {first['msg']}; its options: {valid}") from None
 
 
-def _settled(request: VideoTask, clip: Clip) -> VideoTask:
+def _settled(request: VideoTask) -> VideoTask:
     """The request with everything filled in that depends on its input and output."""
     output = request.output
     if output is None:

@@ -1,4 +1,4 @@
-"""One request and one result per verb. The Python call, the CLI flags and the job record are derived from these.
+"""One request and one result per verb; the Python call, the CLI flags and the job record derive from them.
 
 A field marked `Positional` is an argument on the command line; all others are `--flags` of the same name.
 """
@@ -17,9 +17,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
+
+from moviola.errors import RequestError
 
 if TYPE_CHECKING:
     from moviola.clip import Clip
@@ -70,7 +73,7 @@ Rational = Annotated[
 Origin = Annotated[
     Any, PlainSerializer(lambda origin: origin_name(origin)), WithJsonSchema({"type": "string"})
 ]
-"""Where a video comes from: path, URL, bytes, file object, folder, `folder/%05d.png`, array, images, camera."""
+"""Where a video comes from: path, URL, bytes, file object, folder, `folder/%05d.png`, array, camera."""
 
 
 def origin_name(origin: Any) -> str:
@@ -84,15 +87,18 @@ def origin_name(origin: Any) -> str:
 class Task(BaseModel):
     """A request. `verb` names it everywhere: `moviola.verb(...)`, `moviola verb`, `POST /verb`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
     verb: ClassVar[str]
+
+
+_MODEL = "id of the model; see `moviola models`"
 
 
 class VideoTask(Task):
     """A request that a model answers with a new video."""
 
     video: Annotated[Origin, Positional(), Field(description="the video: file, URL, folder of images")]
-    model: str = Field(description="id of the model; see `moviola models`")
+    model: str = Field(description=_MODEL)
     output: Annotated[
         Path | None,
         Short("o"),
@@ -117,7 +123,7 @@ class Interpolate(VideoTask):
     """Raise the frame rate: invent the pictures between the pictures."""
 
     verb: ClassVar[str] = "interpolate"
-    model: str = "flow"
+    model: str = Field("flow", description=_MODEL)
     factor: Rational | None = Field(None, description="multiply the rate: 2, 2.5, 5/2")
     fps: Rational | None = Field(None, description="constant frames per second: 60, 30000/1001")
     at_cut: Literal["hold", "repeat"] | None = Field(
@@ -139,7 +145,7 @@ class Remove(VideoTask):
     """Remove an object and fill in what was behind it."""
 
     verb: ClassVar[str] = "remove"
-    model: str = "propagate"
+    model: str = Field("propagate", description=_MODEL)
     mask: Annotated[
         Origin,
         Field(description="what to remove, white on black: image, video, folder; or a box as x,y,w,h"),
@@ -187,7 +193,7 @@ class Measure(Task):
 
 
 class Scores(BaseModel):
-    """A measure's outcome. `per_frame` has one value per frame (or pair); infinite values become null in JSON."""
+    """A measure's outcome. `per_frame` has one value per frame or pair; infinity becomes null in JSON."""
 
     metric: str
     value: float = Field(description="the figure to quote", allow_inf_nan=True)
@@ -227,6 +233,16 @@ class Sampled(BaseModel):
     indices: list[int]
     pts_seconds: list[float]
     files: list[Path]
+
+
+def request(task: type[Task], fields: Mapping[str, Any]) -> Task:
+    """Build a request. Raises RequestError, one line, naming the field that is wrong."""
+    try:
+        return task.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = f"{first['loc'][0]}: " if first["loc"] else ""
+        raise RequestError(f"{task.verb}: {field}{first['msg'].removeprefix('Value error, ')}") from None
 
 
 TASKS: tuple[type[Task], ...] = (Interpolate, Remove, Measure, Sample)

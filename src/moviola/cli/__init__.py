@@ -1,0 +1,142 @@
+"""The command line: one command per verb, derived from its request.
+
+Exit codes: 0 done, 1 failed, 2 bad usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from moviola import __version__
+from moviola.cli import flags
+from moviola.errors import MoviolaError
+from moviola.tasks import TASKS, Task, request
+
+_JSON = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON document")
+
+
+def main() -> None:
+    """Entry point of `moviola`. No traceback reaches the user for bad input."""
+    try:
+        sys.exit(moviola(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except MoviolaError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("stopped; what is finished is kept: run the same command again to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="moviola %(version)s")
+def moviola() -> None:
+    """One system for every kind of video model."""
+
+
+def _command(task: type[Task]) -> click.Command:
+    """The command of a verb."""
+
+    def do(as_json: bool, **given: Any) -> None:
+        from moviola.cli import show
+        from moviola.run import run
+
+        fields = {name: value for name, value in given.items() if value is not None}
+        result = show.follow(run(request(task, fields)))
+        if as_json:
+            show.as_json(result.model_dump(mode="json"))
+        else:
+            show.summary(result)
+
+    return click.Command(
+        task.verb,
+        callback=do,
+        params=[*flags.parameters(task), _JSON],
+        help=task.__doc__,
+        no_args_is_help=True,
+    )
+
+
+for _task in TASKS:
+    moviola.add_command(_command(_task))
+
+
+@moviola.command(params=[_JSON])
+@click.argument("video")
+@click.option("--count", is_flag=True, help="go through the whole file for exact frame count and rate")
+def probe(video: str, count: bool, as_json: bool) -> None:
+    """Say what is in a video, and whether each fact is from its header or its content."""
+    from moviola.cli import show
+    from moviola.clip import Clip
+    from moviola.media.info import to_json
+
+    info = Clip(video).source.probe(count=count)
+    if as_json:
+        show.as_json(to_json(info))
+    else:
+        show.media(info)
+
+
+@moviola.group(invoke_without_command=True, params=[_JSON])
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the models, show one, or test one."""
+    from moviola import registry
+    from moviola.cli import show
+
+    if context.invoked_subcommand is not None:
+        return
+    cards = list(registry.cards())
+    if as_json:
+        show.as_json([card.model_dump(mode="json") for card in cards])
+    else:
+        show.cards(cards)
+
+
+@models.command("show", params=[_JSON])
+@click.argument("model")
+def show_model(model: str, as_json: bool) -> None:
+    """Everything a model's card says, and its own options."""
+    from moviola import registry
+    from moviola.cli import show
+
+    family, card = registry.find(model)
+    if as_json:
+        show.as_json(card.model_dump(mode="json") | {"options": family.Options.model_json_schema()})
+    else:
+        show.card(card, family.Options)
+
+
+@models.command("test", params=[_JSON])
+@click.argument("model")
+def test_model(model: str, as_json: bool) -> None:
+    """Run a model's whole path on a rendered clip, from a small random configuration."""
+    from moviola.cli import show
+    from moviola.selftest import selftest
+
+    results = selftest(model)
+    if as_json:
+        show.as_json([result.model_dump(mode="json") for result in results])
+    else:
+        for result in results:
+            show.summary(result)
+
+
+@moviola.command()
+@click.argument("video", required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
+@click.option("--overwrite", is_flag=True, help="replace an earlier demo")
+def demo(video: str | None, output: Path, overwrite: bool) -> None:
+    """Interpolate, remove and measure on a rendered clip or your own, and write a page to look at."""
+    from moviola.demo import make
+
+    page = make(video, output, overwrite=overwrite)
+    click.echo(page)

@@ -1,0 +1,140 @@
+"""What a person sees: progress and notes on stderr, the result on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from moviola.card import ModelCard
+from moviola.media.info import MediaInfo, VideoTrack
+from moviola.model import Event, Note, Progress, Result
+from moviola.tasks import Sampled, Scores, VideoResult
+
+
+def follow(events: Iterator[Event]) -> Any:
+    """Run to the end and return the result's value, showing progress where stderr is a terminal."""
+    with closing(events):  # type: ignore[type-var]
+        return _with_bar(events) if sys.stderr.isatty() else _with_lines(events)
+
+
+def _with_lines(events: Iterable[Event]) -> Any:
+    for event in events:
+        if isinstance(event, Note):
+            click.echo(f"note: {event.text}", err=True)
+        elif isinstance(event, Result):
+            return event.value
+    raise RuntimeError("the work ended without a result")
+
+
+def _with_bar(events: Iterable[Event]) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}  {task.fields[rate]:.1f}/s, left"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task("", total=None, unit="frames", rate=0.0)
+        for event in events:
+            match event:
+                case Progress(done, total, unit):
+                    rate = bar.tasks[0].speed or 0.0
+                    bar.update(line, completed=done, total=total, unit=unit, rate=rate)
+                case Note(text):
+                    bar.console.print(f"note: {text}", highlight=False, markup=False)
+                case Result(value):
+                    return value
+    raise RuntimeError("the work ended without a result")
+
+
+def as_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def summary(result: BaseModel) -> None:
+    """A result in a line or a few."""
+    match result:
+        case VideoResult():
+            rate = result.frames / result.elapsed_seconds if result.elapsed_seconds else 0.0
+            click.echo(
+                f"{result.output}  {result.width}×{result.height}, {result.frames} frames, "
+                f"{result.duration_seconds:.2f} s, made in {result.elapsed_seconds:.1f} s "
+                f"({rate:.1f} frames/s)"
+            )
+        case Scores():
+            unit = f" {result.unit}" if result.unit else ""
+            better = "higher" if result.higher_is_better else "lower"
+            click.echo(
+                f"{result.metric}  {result.value:.4f}{unit} over {result.frames} frames ({better} is better)"
+            )
+        case Sampled():
+            for position, (index, seconds) in enumerate(zip(result.indices, result.pts_seconds, strict=True)):
+                name = f"  {result.files[position]}" if result.files else ""
+                click.echo(f"frame {index} at {seconds:.6f} s{name}")
+        case _:
+            as_json(result.model_dump(mode="json"))
+
+
+def media(info: MediaInfo) -> None:
+    """What is in a file, for reading."""
+    length = f"{info.duration_seconds:.3f} s" if info.duration_seconds is not None else "unknown length"
+    click.echo(f"{info.name}  {info.container}, {length}")
+    for position, video in enumerate(info.videos):
+        chosen = "" if len(info.videos) == 1 else ("  ← read" if position == info.best else "")
+        click.echo(f"  video {video.index}: {_video(video)}{chosen}")
+    for audio in info.audio:
+        language = f", {audio.language}" if audio.language else ""
+        click.echo(f"  audio {audio.index}: {audio.codec}, {audio.sample_rate} Hz, {audio.layout}{language}")
+    for subtitle in info.subtitles:
+        click.echo(f"  subtitles {subtitle.index}: {subtitle.codec}, {subtitle.language or 'no language'}")
+    if info.recipe is not None:
+        click.echo(f"  made by moviola: {info.recipe.get('verb')} with {info.recipe.get('model')}")
+    for warning in info.warnings:
+        click.echo(f"  warning: {warning}")
+
+
+def _video(video: VideoTrack) -> str:
+    colour = video.colour
+    facts: Sequence[str | None] = (
+        video.codec,
+        f"{video.width}×{video.height}",
+        f"pixels {video.sample_aspect}" if video.sample_aspect != 1 else None,
+        f"turned by {video.rotation}°" if video.rotation else None,
+        f"{float(video.average_rate):.3f} frames/s" if video.average_rate else None,
+        "variable rate" if video.variable_rate else None,
+        f"{video.frame_count} frames" if video.frame_count is not None else None,
+        f"{video.pixel_format} {video.bit_depth} bit" + (" with alpha" if video.alpha else ""),
+        "/".join(part or "?" for part in (colour.primaries, colour.transfer, colour.matrix, colour.range)),
+    )
+    return ", ".join(fact for fact in facts if fact)
+
+
+def cards(listed: Sequence[ModelCard]) -> None:
+    """One line per model."""
+    width = max(len(card.id) for card in listed)
+    for card in listed:
+        click.echo(f"{card.id:{width}}  {', '.join(card.tasks):12}  {card.licence:12}  {card.summary}")
+
+
+def card(shown: ModelCard, options: type[BaseModel]) -> None:
+    """A card in full, with the options the family understands."""
+    click.echo(f"{shown.id}: {shown.summary}")
+    for name, value in shown.model_dump(
+        mode="json", exclude={"id", "summary"}, exclude_defaults=True
+    ).items():
+        click.echo(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
+    if shown.extra:
+        click.echo(f"  install: pip install 'moviola[{shown.extra}]'")
+    for name, field in options.model_fields.items():
+        click.echo(f"  -O {name}={field.default}  {field.description or ''}")

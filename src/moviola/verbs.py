@@ -1,0 +1,109 @@
+"""The verbs as Python functions: each takes the fields of its request and returns its result."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any, TypeVar, cast
+
+from moviola import registry
+from moviola.card import ModelCard
+from moviola.clip import Clip
+from moviola.media.info import MediaInfo
+from moviola.model import Event, Note, Result
+from moviola.run import run
+from moviola.tasks import (
+    Interpolate,
+    Measure,
+    Positional,
+    Remove,
+    Sample,
+    Sampled,
+    Scores,
+    Task,
+    VideoResult,
+    request,
+)
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+_log = logging.getLogger("moviola")
+
+
+def stream(request: Task) -> Iterator[Event]:
+    """Do a request, yielding events as it goes: progress, notes, and last its result.
+
+    Closing the generator stops the work within one step. Raises MoviolaError.
+    """
+    return run(request)
+
+
+def probe(video: Any, *, count: bool = False) -> MediaInfo:
+    """What is in a video: tracks, size, rate, colour, … and whether each fact is from header or content.
+
+    count: go through the whole file for the exact number of frames, rate and duration.
+    """
+    return Clip(video).source.probe(count=count)
+
+
+def cards() -> list[ModelCard]:
+    """The card of every model there is, ours and those of installed packages."""
+    return list(registry.cards())
+
+
+def _of(task: type[Task]) -> Callable[[Verb], Verb]:
+    """Give a verb its request's fields as signature and documentation."""
+
+    def dressed(verb: Verb) -> Verb:
+        parameters = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD
+                if any(isinstance(mark, Positional) for mark in field.metadata)
+                else inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.is_required() else field.get_default(),
+            )
+            for name, field in task.model_fields.items()
+        ]
+        # inspect wants those given by place first; their order among themselves is the schema's.
+        parameters.sort(key=lambda parameter: parameter.kind)
+        verb.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        fields = (f"{name}: {field.description or ''}" for name, field in task.model_fields.items())
+        verb.__doc__ = "\n".join([task.__doc__ or "", "", *fields])
+        return verb
+
+    return dressed
+
+
+@_of(Interpolate)
+def interpolate(video: Any, **fields: Any) -> VideoResult:
+    return cast(VideoResult, _finish(request(Interpolate, {"video": video} | fields)))
+
+
+@_of(Remove)
+def remove(video: Any, **fields: Any) -> VideoResult:
+    return cast(VideoResult, _finish(request(Remove, {"video": video} | fields)))
+
+
+@_of(Measure)
+def measure(metric: str, video: Any, reference: Any = None, **fields: Any) -> Scores:
+    given = {"metric": metric, "video": video, "reference": reference}
+    return cast(Scores, _finish(request(Measure, given | fields)))
+
+
+@_of(Sample)
+def sample(video: Any, **fields: Any) -> Sampled:
+    return cast(Sampled, _finish(request(Sample, {"video": video} | fields)))
+
+
+def _finish(request: Task) -> Any:
+    """Run to the end; notes go to the `moviola` logger."""
+    with closing(run(request)) as events:  # type: ignore[type-var]
+        for event in events:
+            if isinstance(event, Note):
+                _log.info(event.text)
+            elif isinstance(event, Result):
+                return event.value
+    raise RuntimeError("the work ended without a result")

@@ -1,0 +1,102 @@
+"""Reading ahead and writing behind keep order, hand over errors and let go at once."""
+
+import threading
+import time
+
+import pytest
+
+from moviola.pipeline import Behind, prefetched
+
+
+def test_items_come_in_order():
+    assert list(prefetched(iter(range(100)), ahead=3)) == list(range(100))
+
+
+def test_the_producer_runs_ahead_of_the_consumer_but_not_far():
+    made = []
+
+    def numbers():
+        for number in range(10):
+            made.append(number)
+            yield number
+
+    items = prefetched(numbers(), ahead=2)
+    next(items)
+    deadline = time.monotonic() + 5
+    while len(made) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert made == [0, 1, 2]
+    items.close()
+
+
+def test_an_error_comes_where_its_item_would():
+    def broken():
+        yield 1
+        raise ValueError("no second item")
+
+    items = prefetched(broken())
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="no second item"):
+        next(items)
+
+
+def test_closing_closes_the_producer():
+    closed = threading.Event()
+
+    def endless():
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    items = prefetched(endless())
+    next(items)
+    items.close()
+    assert closed.is_set()
+
+
+def test_calls_run_in_order_and_are_all_done_at_the_end():
+    done = []
+    with Behind(depth=2) as behind:
+        for number in range(20):
+            behind.submit(done.append, number)
+    assert done == list(range(20))
+
+
+def test_an_error_of_a_call_is_raised_and_stops_those_after_it():
+    done = []
+
+    def fail():
+        raise OSError("disk full")
+
+    def work():
+        with Behind(depth=5) as behind:
+            behind.submit(done.append, 1)
+            behind.submit(fail)
+            behind.submit(done.append, 2)
+
+    with pytest.raises(OSError, match="disk full"):
+        work()
+    assert done == [1]
+
+
+def test_an_error_of_ones_own_drops_what_waits():
+    started, go, done = threading.Event(), threading.Event(), []
+
+    def slow():
+        started.set()
+        go.wait(5)
+
+    def work():
+        with Behind(depth=5) as behind:
+            behind.submit(slow)
+            behind.submit(done.append, 1)
+            started.wait(5)
+            threading.Timer(0.1, go.set).start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == []
