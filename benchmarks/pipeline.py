@@ -1,0 +1,125 @@
+"""What the house itself costs: start-up time, memory over length, and whole files against the model alone.
+
+    python benchmarks/pipeline.py          writes results/pipeline.csv
+
+All figures of a row come from one run; times are medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+from record import record
+
+from moviola.clip import Clip
+from moviola.film import film
+from moviola.frames import Frames
+from moviola.stage import Motion, Scene, Shot
+
+PYTHON = sys.executable
+
+
+def seconds(command: list[str], repeats: int = 7) -> float:
+    """Median wall time of a command."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def peak_megabytes(command: list[str]) -> float:
+    """Largest resident set of a command, in MB."""
+    code = (
+        "import resource, subprocess, sys;"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run([PYTHON, "-c", code, *command], check=True, capture_output=True, text=True)
+    return int(done.stdout) / 1024
+
+
+def startup() -> list[dict[str, object]]:
+    bare = seconds([PYTHON, "-c", "pass"])
+    imported = seconds([PYTHON, "-c", "import moviola"])
+    helped = seconds([PYTHON, "-m", "moviola", "--help"])
+    return [
+        {
+            "what": "import moviola adds",
+            "value": round(1000 * (imported - bare), 1),
+            "unit": "ms",
+            "goal": "<=150",
+        },
+        {"what": "moviola --help", "value": round(1000 * helped, 1), "unit": "ms", "goal": "<=400"},
+    ]
+
+
+def scene(length: float) -> Scene:
+    """Shots of five seconds, 640×360, 25 frames/s."""
+    shots = tuple(Shot(5, ground=n, camera=Motion(velocity=(60, 15))) for n in range(round(length / 5)))
+    return Scene(shots, size=(640, 360), rate=Fraction(25))
+
+
+def memory(folder: Path) -> list[dict[str, object]]:
+    peaks = {}
+    for length in (10, 120):
+        clip = film(scene(length), folder / f"{length}.mp4")
+        command = [PYTHON, "-m", "moviola", "interpolate", str(clip), "--factor", "2", "--overwrite"]
+        peaks[length] = statistics.median(
+            peak_megabytes([*command, "-o", str(folder / "out.mp4")]) for _ in range(3)
+        )
+    return [
+        {"what": "interpolate 10 s, peak", "value": round(peaks[10], 1), "unit": "MB", "goal": ""},
+        {"what": "interpolate 120 s, peak", "value": round(peaks[120], 1), "unit": "MB", "goal": ""},
+        {
+            "what": "120 s over 10 s",
+            "value": round(peaks[120] / peaks[10], 3),
+            "unit": "ratio",
+            "goal": "<=1.15",
+        },
+    ]
+
+
+def throughput(folder: Path) -> list[dict[str, object]]:
+    """Frames per second of a whole file, against the same model on the same frames in memory."""
+    from moviola.models.flow import interpolate_pair
+
+    clip = film(scene(20), folder / "20.mp4")
+    frames = Frames.concatenate(Clip(clip).chunks()).data
+    alone, whole = [], []
+    for _ in range(3):
+        began = time.perf_counter()
+        for first, second in zip(frames, frames[1:], strict=False):
+            interpolate_pair(first, second, (0.5,))
+        alone.append((len(frames) - 1) / (time.perf_counter() - began))
+        began = time.perf_counter()
+        import moviola
+
+        moviola.interpolate(clip, factor=2, output=folder / "whole.mp4", overwrite=True)
+        whole.append((len(frames) - 1) / (time.perf_counter() - began))
+    ratio = statistics.median(w / a for w, a in zip(whole, alone, strict=True))
+    return [
+        {"what": "flow alone", "value": round(statistics.median(alone), 1), "unit": "pairs/s", "goal": ""},
+        {
+            "what": "flow, whole file",
+            "value": round(statistics.median(whole), 1),
+            "unit": "pairs/s",
+            "goal": "",
+        },
+        {"what": "whole over alone", "value": round(ratio, 3), "unit": "ratio", "goal": ">=0.85"},
+    ]
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        rows = startup() + memory(Path(name)) + throughput(Path(name))
+    for row in rows:
+        print(f"{row['what']:28} {row['value']} {row['unit']}  {row['goal']}")
+    print(record("pipeline", rows, ("av", "numpy", "opencv-python-headless")))
