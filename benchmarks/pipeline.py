@@ -7,6 +7,7 @@ All figures of a row come from one run; times are medians.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import subprocess
 import sys
@@ -15,12 +16,11 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-from record import record
-
 from moviola.clip import Clip
 from moviola.film import film
 from moviola.frames import Frames
 from moviola.stage import Motion, Scene, Shot
+from record import record
 
 PYTHON = sys.executable
 
@@ -96,7 +96,7 @@ def throughput(folder: Path) -> list[dict[str, object]]:
     alone, whole = [], []
     for _ in range(3):
         began = time.perf_counter()
-        for first, second in zip(frames, frames[1:], strict=False):
+        for first, second in itertools.pairwise(frames):
             interpolate_pair(first, second, (0.5,))
         alone.append((len(frames) - 1) / (time.perf_counter() - began))
         began = time.perf_counter()
