@@ -29,6 +29,7 @@ class VideoTrack:
     coded_width, coded_height: pixels as stored.
     sample_aspect: width of a pixel over its height.
     rotation: degrees clockwise that turn the stored picture upright: 0, 90, 180, 270.
+    mirrored: whether left and right of the stored picture are exchanged before that.
     average_rate: frames over duration, in frames per second; None where unknown.
     real_rate: the lowest rate on whose grid all times lie (FFmpeg's r_frame_rate).
     variable_rate: whether frame durations differ by more than the time base's rounding.
@@ -55,6 +56,7 @@ class VideoTrack:
     frame_count: int | None = None
     sample_aspect: Fraction = Fraction(1)
     rotation: int = 0
+    mirrored: bool = False
     profile: str | None = None
     bit_rate: int | None = None
     colour: Colour = Colour()

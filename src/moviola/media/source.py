@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +57,7 @@ class Source(Protocol):
     losses: list[str]
 
     def probe(self, *, count: bool = False) -> MediaInfo:
-        """Facts about the media; `count` goes through all packets for exact frame count, rate and duration."""
+        """Facts about the media; `count` goes through all packets for exact count, rate and duration."""
         ...
 
     def timeline(self) -> Timeline:
@@ -81,9 +86,59 @@ class Source(Protocol):
         ...
 
 
+_LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "mms"}
+_PLAYLISTS = (".m3u8", ".mpd")
+_STILLS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_ANIMATIONS = (".gif", ".webp", ".apng")
+
+
 def open_source(origin: Any, *, rate: Any = None) -> Source:
     """Find the right source for a path, URL, bytes, file object, folder, pattern, array, images or camera.
 
     rate: frames per second for origins that carry no times (folders, arrays); 25 where not given.
     """
+    if isinstance(origin, str | os.PathLike):
+        return _open_named(os.fspath(origin), rate)
+    if hasattr(origin, "frames_at"):
+        return cast(Source, origin)
+    if isinstance(origin, bytes | bytearray | memoryview) or hasattr(origin, "read"):
+        from moviola.media.container import ContainerSource
+
+        return ContainerSource(origin)
+    if isinstance(origin, np.ndarray | Frames):
+        from moviola.media.array import ArraySource
+
+        return ArraySource(origin, rate)
+    if isinstance(origin, list | tuple):
+        from moviola.media.images import ImagesSource
+
+        return ImagesSource(origin, rate)
+    if isinstance(origin, int):
+        from moviola.media.live import LiveSource
+
+        return LiveSource(origin)
     raise InputError(f"cannot read video from {type(origin).__name__}")
+
+
+def _open_named(name: str, rate: Any) -> Source:
+    """By what the name says: a live address, a folder or pattern of images, an animation, or a container."""
+    address = urlsplit(name)
+    scheme, ending = address.scheme.lower(), address.path.lower()
+    is_playlist = scheme in ("http", "https") and ending.endswith(_PLAYLISTS)
+    if scheme in _LIVE_SCHEMES or is_playlist or name.startswith("/dev/video"):
+        from moviola.media.live import LiveSource
+
+        return LiveSource(name)
+    path = Path(url2pathname(address.path)) if scheme == "file" else Path(name)
+    is_pattern = re.search(r"%\d*d", path.name) is not None and not path.exists()
+    if is_pattern or path.is_dir() or ending.endswith(_STILLS):
+        from moviola.media.images import ImagesSource
+
+        return ImagesSource([path] if ending.endswith(_STILLS) and not is_pattern else str(path), rate)
+    if path.exists() and ending.endswith(_ANIMATIONS):
+        from moviola.media.animation import AnimationSource
+
+        return AnimationSource(path)
+    from moviola.media.container import ContainerSource
+
+    return ContainerSource(name)
