@@ -1,0 +1,60 @@
+"""Numbered PNG files: a lossless video as a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from moviola.media.embed import png_with_text
+from moviola.media.packets import read_pictures
+
+DEFAULT_NAME = "%05d.png"
+
+
+def folder_and_name(path: Path) -> tuple[Path, str]:
+    """`folder/` and `folder/%05d.png` as folder and printf pattern."""
+    if re.search(r"%0?\d*d", path.name):
+        return path.parent, path.name
+    return path, DEFAULT_NAME
+
+
+def numbered(folder: Path, name: str) -> list[Path]:
+    """Files in `folder` whose names fit the printf pattern, by number."""
+    before, after = re.split(r"%0?\d*d", name, maxsplit=1)
+    fits = re.compile(f"{re.escape(before)}(\\d+){re.escape(after)}")
+    found = [(int(match[1]), file) for file in folder.iterdir() if (match := fits.fullmatch(file.name))]
+    return [file for _, file in sorted(found)]
+
+
+def existing_stills(path: Path) -> list[Path]:
+    folder, name = folder_and_name(path)
+    return numbered(folder, name) if folder.is_dir() else []
+
+
+def write_stills(path: Path, runs: Sequence[Path], recipe: Mapping[str, Any] | None) -> None:
+    """Files count from 0. They are written beside the folder and moved into place when all are there."""
+    folder, name = folder_and_name(path)
+    partial = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        for number, picture in enumerate(chain.from_iterable(map(read_pictures, runs))):
+            data = picture.data
+            if number == 0 and recipe is not None:
+                data = png_with_text(data, "moviola", json.dumps(recipe))
+            (partial / (name % number)).write_bytes(data)
+        if folder.exists():
+            for stale in numbered(folder, name):
+                stale.unlink()
+            for file in partial.iterdir():
+                os.replace(file, folder / file.name)
+        else:
+            os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

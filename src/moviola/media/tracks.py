@@ -1,0 +1,173 @@
+"""Sound, subtitles and metadata of a source, copied bit for bit into a new file where it can hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Self, cast
+
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from moviola.errors import InputError, MediaError
+from moviola.media import subtitles
+from moviola.media.origin import Origin, find_origin
+from moviola.media.source import Source
+
+_FALLBACK = {
+    "webm": ("libopus", "Opus"),
+    "mp4": ("aac", "AAC"),
+    "mov": ("aac", "AAC"),
+    "matroska": ("flac", "FLAC"),
+}
+_OPUS_RATE = 48_000
+_OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "moviola"}
+"""Metadata that speaks of the file it came from, not of what it shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A packet and when it is due, in seconds."""
+
+    seconds: float
+    packet: Packet[Stream]
+
+
+@dataclass(slots=True)
+class Soundtrack:
+    """The tracks beside the picture of one source, kept on the source's own clock.
+
+    span: only packets that play between these seconds go along; (0, None) and None mean all.
+    """
+
+    origin: Origin | None
+    span: tuple[float, float | None] | None = None
+    notes: list[str] = field(default_factory=list)
+    _input: InputContainer | None = None
+
+    @classmethod
+    def of(cls, source: Source | None, span: tuple[float, float | None] | None = None) -> Self:
+        """None, or a source without tracks of its own (images, arrays, a camera), brings nothing along."""
+        return cls(_origin_of(source), span)
+
+    def __enter__(self) -> Self:
+        if self.origin is not None:
+            try:
+                self._input = self.origin.open()
+            except MediaError as error:
+                self.notes.append(f"sound and subtitles are left out: {error}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._input is not None:
+            self._input.close()
+            self._input = None
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The source's title, artist and the like."""
+        if self._input is None:
+            return {}
+        return {key: text for key, text in self._input.metadata.items() if key.lower() not in _OF_THE_FILE}
+
+    def left_out(self, place: str) -> list[str]:
+        """A note where there is sound or text that `place` cannot hold."""
+        with self:
+            streams = self._input.streams if self._input else ()
+            kinds = sorted({stream.type for stream in streams} & {"audio", "subtitle"})
+        return [f"{' and '.join(kinds)} left out: {place} holds none"] if kinds else []
+
+    def attach(self, output: OutputContainer) -> tuple[Iterator[Timed], list[str]]:
+        """Add a stream to `output` for each track; returns their packets in the source's order, and notes."""
+        notes = list(self.notes)
+        writes: dict[int, subtitles.Write] = {}
+        for stream in self._input.streams if self._input else ():
+            if stream.type not in ("audio", "subtitle"):
+                continue
+            write, note = _attach(stream, output)
+            if write is not None:
+                writes[stream.index] = write
+            if note:
+                notes.append(note)
+        return self._packets(writes), notes
+
+    def _packets(self, writes: Mapping[int, subtitles.Write]) -> Iterator[Timed]:
+        if self._input is None or not writes:
+            return
+        streams = [stream for stream in self._input.streams if stream.index in writes]
+        for packet in self._input.demux(streams):
+            ends = packet.pts is None and packet.dts is None
+            if ends or not self._wanted(packet):
+                continue
+            yield from map(_timed, writes[packet.stream.index](packet))
+        for write in writes.values():
+            yield from map(_timed, write(None))
+
+    def _wanted(self, packet: Packet[Stream]) -> bool:
+        if self.span is None:
+            return True
+        start, stop = self.span
+        begins = float(cast(int, packet.pts if packet.pts is not None else packet.dts) * packet.time_base)
+        ends = begins + float((packet.duration or 0) * packet.time_base)
+        return (ends > start or begins >= start) and (stop is None or begins < stop)
+
+
+def _origin_of(source: Source | None) -> Origin | None:
+    if source is None or source.live:
+        return None
+    origin = getattr(source, "origin", None)
+    if isinstance(origin, Origin):
+        return origin
+    try:
+        return find_origin(source.name)
+    except (InputError, ValueError):
+        return None
+
+
+def _attach(stream: Stream, output: OutputContainer) -> tuple[subtitles.Write | None, str | None]:
+    if stream.type == "subtitle":
+        return subtitles.attach(stream, output)
+    if stream.codec_context is None:
+        return None, f"audio track {stream.index} is left out: its codec is unknown"
+    try:
+        added = output.add_stream_from_template(stream, opaque=True)
+    except ValueError:
+        return _recode(cast(AudioStream, stream), output)
+    subtitles.describe(added, stream)
+    return lambda packet: subtitles.moved(packet, added), None
+
+
+def _recode(stream: AudioStream, output: OutputContainer) -> tuple[subtitles.Write, str]:
+    """Decode and encode anew; every frame keeps its time."""
+    encoder, name = _FALLBACK[output.format.name.split(",")[0]]
+    rate = _OPUS_RATE if encoder == "libopus" else stream.rate
+    added = cast(AudioStream, output.add_stream(encoder, rate=rate, layout=stream.layout.name))
+    if encoder != "flac":
+        added.bit_rate = 96_000 * max(1, min(stream.channels, 6))
+    subtitles.describe(added, stream)
+    resampler: AudioResampler | None = None
+
+    def write(packet: Packet[Stream] | None) -> Sequence[Packet[Stream]]:
+        nonlocal resampler
+        context = added.codec_context
+        if resampler is None:
+            resampler = AudioResampler(context.format, context.layout, rate, context.frame_size or None)
+        encoded: list[Packet[Any]] = []
+        decoded = stream.decode(packet) if packet is not None else [*stream.decode(None), None]
+        for frame in decoded:
+            for part in resampler.resample(frame):
+                encoded += added.encode(part)
+        if packet is None:
+            encoded += added.encode(None)
+        return encoded
+
+    return write, f"audio track {stream.index} was re-encoded from {stream.codec_context.name} to {name}"
+
+
+def _timed(packet: Packet[Stream]) -> Timed:
+    ticks = packet.dts if packet.dts is not None else cast(int, packet.pts)
+    return Timed(float(ticks * (packet.time_base or Fraction(0))), packet)
