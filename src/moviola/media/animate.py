@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -18,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from moviola.errors import OutputError
-from moviola.media.embed import add_gif_comment, add_png_text, add_webp_xmp
+from moviola.media.embed import add_recipe, set_webp_ending
 from moviola.media.encoder import configure
 from moviola.media.encoding import CODECS, Encoding
 from moviola.media.packets import EncodedPicture, read_header, read_pictures, read_times
@@ -59,8 +58,10 @@ def assemble_animation(
             frame.pts, frame.duration, frame.time_base = pts - start, duration, encoding.time_base
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
+    if encoding.codec == "webp":
+        set_webp_ending(path, times[-1][1])
     if recipe is not None:
-        _embed(path, encoding.codec, json.dumps(recipe))
+        add_recipe(path, recipe)
 
 
 def _decode(runs: Sequence[Path]) -> Iterator[VideoFrame]:
@@ -126,12 +127,3 @@ def _check_gif(times: Sequence[tuple[int, int]]) -> None:
                 f"frames {second - first}/100 s apart are too fast for a GIF, which shows 50 frames/s; "
                 "choose a lower rate, or write .webp"
             )
-
-
-def _embed(path: Path, codec: str, text: str) -> None:
-    if codec == "gif":
-        add_gif_comment(path, text)
-    elif codec == "webp":
-        add_webp_xmp(path, text)
-    else:
-        add_png_text(path, "moviola", text)

@@ -1,32 +1,73 @@
-"""Text inside files that FFmpeg writes no metadata into: PNG, GIF and WebP."""
+"""What made a file, inside the formats that FFmpeg writes no metadata into: PNG, GIF and WebP."""
 
 from __future__ import annotations
 
+import html
+import json
+import os
+import re
 import shutil
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+from xml.sax.saxutils import quoteattr
+
+from PIL import Image
 
 _PNG_START = 8 + 25
 """Signature and IHDR: what a PNG begins with."""
 
+_KEY = "moviola"
 _COMMENT = b"\x21\xfe"
-_XMP_FLAG = 0x04
+_XMP_FLAG, _ALPHA_FLAG = 0x04, 0x10
+_XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description xmlns:moviola="urn:moviola" moviola:recipe={}/></rdf:RDF></x:xmpmeta>'
+)
+_XMP_RECIPE = re.compile(r"""moviola:recipe=(?:"([^"]*)"|'([^']*)')""")
 
 
-def png_with_text(data: bytes, key: str, text: str) -> bytes:
+def add_recipe(path: Path, recipe: Mapping[str, Any]) -> None:
+    """Put `recipe` into a finished GIF, WebP or APNG file."""
+    text = json.dumps(recipe)
+    if path.suffix == ".gif":
+        _add_gif_comment(path, json.dumps({_KEY: recipe}))
+    elif path.suffix == ".webp":
+        _add_webp_xmp(path, _XMP.format(quoteattr(text)))
+    else:
+        _insert(path, png_with_recipe(_head(path, _PNG_START), recipe)[_PNG_START:], _PNG_START)
+
+
+def read_recipe(path: Path) -> Mapping[str, Any] | None:
+    """What `add_recipe` or `png_with_recipe` put into a picture; None where there is nothing of it."""
+    try:
+        with Image.open(path) as image:
+            recipe = _recipe_in(image.info)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return recipe if isinstance(recipe, dict) else None
+
+
+def _recipe_in(info: Mapping[Any, Any]) -> Any:
+    if _KEY in info:
+        return json.loads(info[_KEY])
+    if b"moviola:recipe" in info.get("xmp", b""):
+        match = _XMP_RECIPE.search(info["xmp"].decode())
+        return json.loads(html.unescape(match[1] or match[2])) if match else None
+    comment = info.get("comment", b"")
+    return json.loads(comment).get(_KEY) if comment.startswith(b"{") else None
+
+
+def png_with_recipe(data: bytes, recipe: Mapping[str, Any]) -> bytes:
     """The PNG or APNG with an iTXt chunk (PNG specification, 11.3.3.4) behind its header."""
-    body = b"iTXt" + key.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
+    body = b"iTXt" + _KEY.encode() + b"\0\0\0\0\0" + json.dumps(recipe).encode()
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     return data[:_PNG_START] + chunk + data[_PNG_START:]
 
 
-def add_png_text(path: Path, key: str, text: str) -> None:
-    _insert(path, png_with_text(_head(path, _PNG_START), key, text)[_PNG_START:], _PNG_START)
-
-
-def add_gif_comment(path: Path, text: str) -> None:
+def _add_gif_comment(path: Path, text: str) -> None:
     """A comment extension (GIF89a, 24) behind the header and the global palette."""
     head = _head(path, 13)
     palette = 3 << ((head[10] & 7) + 1) if head[10] & 0x80 else 0
@@ -36,21 +77,42 @@ def add_gif_comment(path: Path, text: str) -> None:
     _insert(path, comment, 13 + palette)
 
 
-def add_webp_xmp(path: Path, text: str) -> None:
-    """An XMP chunk at the end, announced in the extended header (WebP container specification)."""
-    data = text.encode()
-    chunk = b"XMP " + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+def set_webp_ending(path: Path, milliseconds: int) -> None:
+    """How long the last frame is shown; the encoder, told only when frames begin, writes the average."""
+    last = None
     with path.open("r+b") as file:
-        head = file.read(21)
-        if head[12:16] != b"VP8X":
-            raise ValueError("only an extended WebP file can hold metadata")
-        file.seek(0, 2)
-        file.write(chunk)
+        at = 12
+        while len(head := _read_at(file, at, 8)) == 8:
+            name, size = struct.unpack("<4sI", head)
+            last = at if name == b"ANMF" else last
+            at += 8 + size + size % 2
+        if last is not None:
+            file.seek(last + 8 + 12)
+            file.write(struct.pack("<I", milliseconds)[:3])
+
+
+def _add_webp_xmp(path: Path, text: str) -> None:
+    """An XMP chunk at the end, announced in the extended header (WebP container specification)."""
+    with Image.open(path) as image:
+        (width, height), clear = image.size, image.mode == "RGBA"
+    if _head(path, 16)[12:] != b"VP8X":
+        sizes = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+        _insert(path, b"VP8X" + struct.pack("<II", 10, _ALPHA_FLAG * clear) + sizes, 12)
+    data = text.encode()
+    with path.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(b"XMP " + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2))
         size = file.tell() - 8
+        flags = _read_at(file, 20, 1)[0] | _XMP_FLAG
         file.seek(4)
         file.write(struct.pack("<I", size))
         file.seek(20)
-        file.write(bytes([head[20] | _XMP_FLAG]))
+        file.write(bytes([flags]))
+
+
+def _read_at(file: IO[bytes], at: int, size: int) -> bytes:
+    file.seek(at)
+    return file.read(size)
 
 
 def _head(path: Path, size: int) -> bytes:

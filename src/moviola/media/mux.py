@@ -58,25 +58,27 @@ def mux(
     return notes
 
 
-def decoding_times(shown: Sequence[int], tick: int) -> Iterator[int]:
-    """A decoding time for every picture, given presentation times in decoding order.
+def decoding_times(times: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """A decoding time for every picture, from (pts, duration) in decoding order.
 
     Times rise strictly and no picture is decoded after it is shown: the i-th picture is decoded when the one
     `delay` places before it in presentation order is shown, with the least delay that allows it. This holds
-    over any number of joined runs. tick: the spacing of the times before the first.
+    over any number of joined runs. The first pictures are decoded so early that decoding takes as long as
+    showing, which is the length that MP4 states for a track.
     """
-    order = sorted(shown)
+    order = sorted(pts for pts, _ in times)
     place = {pts: index for index, pts in enumerate(order)}
     if len(place) < len(order):
         raise OutputError("two frames are shown at the same time; check the times of the frames")
-    delay = max(index - place[pts] for index, pts in enumerate(shown))
-    lead = (order[0] - (delay - index) * tick for index in range(delay))
-    return chain(lead, order[: len(order) - delay])
+    delay = max(index - place[pts] for index, (pts, _) in enumerate(times))
+    end = max(pts + duration for pts, duration in times)
+    lead = max(delay, end - (order[len(order) - 1 - delay] + times[-1][1]))
+    early = (order[0] - lead + index * lead // delay for index in range(delay))
+    return chain(early, order[: len(order) - delay])
 
 
 def _video_packets(runs: Sequence[Path], encoding: Encoding, stream: VideoStream) -> Iterator[Timed]:
-    times = [time for run in runs for time in read_times(run)]
-    clock = decoding_times([pts for pts, _ in times], max(1, min(duration for _, duration in times)))
+    clock = decoding_times([time for run in runs for time in read_times(run)])
     for picture, dts in zip(chain.from_iterable(map(read_pictures, runs)), clock, strict=True):
         packet: Packet[Stream] = picture.packet(dts, encoding.time_base)
         packet.stream = stream

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -11,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from moviola.media.embed import png_with_text
+from moviola.media.embed import png_with_recipe
 from moviola.media.packets import read_pictures
 
 DEFAULT_NAME = "%05d.png"
@@ -47,7 +46,7 @@ def write_stills(path: Path, runs: Sequence[Path], recipe: Mapping[str, Any] | N
         for number, picture in enumerate(chain.from_iterable(map(read_pictures, runs))):
             data = picture.data
             if number == 0 and recipe is not None:
-                data = png_with_text(data, "moviola", json.dumps(recipe))
+                data = png_with_recipe(data, recipe)
             (partial / (name % number)).write_bytes(data)
         if folder.exists():
             for stale in numbered(folder, name):

@@ -1,0 +1,188 @@
+"""Sources without an end: a camera, or a stream over the network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import NoReturn
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from moviola.errors import InputError
+from moviola.frames import Depth, Frames
+from moviola.media.colour import Orientation, Painter, bit_depth, colour_of, has_alpha
+from moviola.media.info import Colour, MediaInfo, VideoTrack
+from moviola.media.source import Timeline
+
+_TIMEOUT = (10.0, 10.0)
+"""Seconds to wait for a connection, and for each further packet."""
+
+_CAMERAS = {
+    "linux": ("v4l2", "/dev/video{}"),
+    "darwin": ("avfoundation", "{}"),
+    "win32": ("dshow", "video={}"),
+}
+
+
+class LiveSource:
+    """A camera by its number, or an RTSP, UDP or HLS address. It is read once, from now on.
+
+    Raises InputError where nothing answers.
+    """
+
+    def __init__(self, origin: int | str) -> None:
+        self.live = True
+        self.losses: list[str] = []
+        self._format: str | None = None
+        self._address = str(origin)
+        self.name = self._address
+        if isinstance(origin, int):
+            self.name = f"camera {origin}"
+            self._format, address = _CAMERAS.get(sys.platform, _CAMERAS["linux"])
+            self._address = address.format(origin)
+        self._container: InputContainer | None = None
+
+    def probe(self, *, count: bool = False) -> MediaInfo:  # noqa: ARG002  (a live source has no end to count to)
+        stream = self._stream()
+        context = stream.codec_context
+        pixel_format = context.pix_fmt or "unknown"
+        known = context.pix_fmt is not None
+        video = VideoTrack(
+            index=stream.index,
+            codec=context.name,
+            width=context.width,
+            height=context.height,
+            coded_width=context.width,
+            coded_height=context.height,
+            pixel_format=pixel_format,
+            bit_depth=bit_depth(pixel_format) if known else 8,
+            alpha=has_alpha(pixel_format) if known else False,
+            time_base=stream.time_base or Fraction(1, 90_000),
+            start_seconds=0.0,
+            duration_seconds=None,
+            average_rate=stream.average_rate,
+            sample_aspect=stream.sample_aspect_ratio or Fraction(1),
+            colour=colour_of(VideoFrame(16, 16, pixel_format)) if known else Colour(),
+        )
+        return MediaInfo(
+            name=self.name, container="live", duration_seconds=None, start_seconds=0.0, videos=(video,)
+        )
+
+    def timeline(self) -> Timeline:
+        self._refuse("has no timeline")
+
+    def frames_at(
+        self,
+        indices: Sequence[int] | NDArray[np.int64],  # noqa: ARG002
+        *,
+        depth: Depth = 8,  # noqa: ARG002
+        alpha: bool = False,  # noqa: ARG002
+    ) -> Frames:
+        self._refuse("cannot be read out of order")
+
+    def read(
+        self,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        chunk: int = 16,
+        depth: Depth = 8,
+        alpha: bool = False,
+    ) -> Iterator[Frames]:
+        """Frames as they come, counted from the first that is seen; ends when the sender does."""
+        stream = self._stream()
+        painter: Painter | None = None
+        held: list[tuple[VideoFrame, float, float]] = []
+        try:
+            for number, timed in enumerate(self._timed(stream)):
+                if number < start:
+                    continue
+                if stop is not None and number >= stop:
+                    break
+                frame = timed[0]
+                painter = painter or Painter(frame.width, frame.height, Orientation.of(frame), depth, alpha)
+                held.append(timed)
+                if len(held) == chunk or number + 1 == stop:
+                    yield _painted(held, painter)
+                    held = []
+                if number + 1 == stop:
+                    break
+            if held and painter:
+                yield _painted(held, painter)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _timed(self, stream: VideoStream) -> Iterator[tuple[VideoFrame, float, float]]:
+        """Frames with start and duration in seconds, the first at zero. Times always rise."""
+        usual = float(1 / stream.average_rate) if stream.average_rate else 0.04
+        first: float | None = None
+        after = 0.0
+        for frame in self._decoded(stream):
+            stamp = frame.time if frame.pts is not None else None
+            if first is None and stamp is not None:
+                first = stamp
+            at = stamp - first if stamp is not None and first is not None else after
+            if at < after - usual / 2:
+                self.losses.append(
+                    f"{self.name}: the sender's clock jumped back at {after:.2f}s; went on from there"
+                )
+                first = None
+                at = after
+            length = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else usual
+            after = at + length
+            yield frame, at, length
+
+    def _decoded(self, stream: VideoStream) -> Iterator[VideoFrame]:
+        try:
+            assert self._container is not None
+            for packet in self._container.demux(stream):
+                try:
+                    yield from packet.decode()
+                except av.error.InvalidDataError:
+                    self.losses.append(f"{self.name}: a damaged packet was left out")
+        except (av.error.ExitError, av.error.TimeoutError):
+            self.losses.append(f"{self.name}: nothing came for {_TIMEOUT[1]:.0f} s; took it as the end")
+
+    def _stream(self) -> VideoStream:
+        if self._container is None:
+            try:
+                self._container = av.open(
+                    self._address,
+                    format=self._format,
+                    timeout=_TIMEOUT,
+                    options={"rtsp_transport": "tcp"} if self._address.startswith("rtsp") else {},
+                )
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                hint = (
+                    "is it plugged in and free?"
+                    if self._format
+                    else "check the address and that it is sending"
+                )
+                raise InputError(f"cannot open {self.name} ({reason}); {hint}") from error
+        if not self._container.streams.video:
+            self.close()
+            raise InputError(f"{self.name} sends no video")
+        return self._container.streams.video[0]
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise InputError(f"{self.name} is live and {what}; record it to a file first")
+
+
+def _painted(timed: list[tuple[VideoFrame, float, float]], painter: Painter) -> Frames:
+    data = painter.canvas(len(timed))
+    for (frame, _, _), out in zip(timed, data, strict=True):
+        painter.paint(frame, out)
+    return Frames(data, np.array([at for _, at, _ in timed]), np.array([length for _, _, length in timed]))

@@ -1,0 +1,251 @@
+"""Segments survive a crash, joined files are whole, exact and the same every time."""
+
+import os
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from moviola.errors import OutputError
+from moviola.frames import Frames
+from moviola.media.encoding import Encoding, choose_encoding
+from moviola.media.mux import decoding_times
+from moviola.media.sink import open_sink
+
+VARIABLE = 0.5 + np.cumsum(np.random.default_rng(3).integers(21, 90, 23)) / 1000
+CODECS = [
+    ("a.mp4", "h264"), ("a.mp4", "h265"), ("a.mp4", "av1"), ("a.mp4", "vp9"), ("a.mkv", "h264"), ("a.webm", "vp9"),
+    ("a.webm", "av1"), ("a.mov", "prores"), ("a.mkv", "ffv1"),
+]  # fmt: skip
+
+
+def moving(count: int, width: int = 96, height: int = 64, channels: int = 3) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    blocks = rng.integers(0, 256, (height // 8 + 1, width // 8 + 1, channels), np.uint8)
+    picture = blocks.repeat(8, 0).repeat(8, 1)[:height, :width]
+    return np.stack([np.roll(picture, 3 * index, 1) for index in range(count)])
+
+
+def timed(times: np.ndarray, **size: int) -> Frames:
+    return Frames(moving(len(times), **size), times, np.append(np.diff(times), 0.05))
+
+
+def write_segments(
+    path: Path, encoding: Encoding, frames: Frames, size: int = 7, **finish: object
+) -> list[str]:
+    sink = open_sink(path, path.parent / f"{path.name}.work", encoding)
+    count = 0
+    for part in frames.rechunked(size):
+        with sink.segment(count) as segment:
+            for piece in part.rechunked(3):
+                segment.write(piece)
+        count += 1
+    return sink.finish(count, **finish)
+
+
+def decoded_times(path: Path) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize(("name", "codec"), CODECS)
+def test_joined_segments_show_every_frame_at_its_time(tmp_path: Path, name: str, codec: str) -> None:
+    encoding = choose_encoding(tmp_path / name, codec=codec)
+    write_segments(tmp_path / name, encoding, timed(VARIABLE))
+    expected = [tick * encoding.time_base for tick in encoding.ticks(VARIABLE)]
+    assert decoded_times(tmp_path / name) == expected
+    with av.open(str(tmp_path / name)) as container:
+        # MP4 counts from the first frame, Matroska from zero.
+        counted_from = container.start_time / 1e6 if "mp4" in container.format.name else 0
+        assert counted_from + container.duration / 1e6 == pytest.approx(VARIABLE[-1] + 0.05, abs=1e-5)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@pytest.mark.parametrize(("name", "codec"), CODECS)
+def test_another_decoder_has_nothing_to_complain_of(tmp_path: Path, name: str, codec: str) -> None:
+    write_segments(tmp_path / name, choose_encoding(tmp_path / name, codec=codec), timed(VARIABLE))
+    command = [
+        "ffmpeg",
+        "-v",
+        "warning",
+        "-i",
+        name,
+        "-vsync",
+        "passthrough",
+        "-enc_time_base",
+        "-1",
+        "-f",
+        "null",
+        "-",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    complaints = [line for line in done.stderr.splitlines() if "vsync is deprecated" not in line]
+    assert (done.returncode, complaints) == (0, [])
+
+
+@pytest.mark.parametrize(("name", "codec"), CODECS)
+def test_the_same_segments_give_the_same_bytes(tmp_path: Path, name: str, codec: str) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / name
+        write_segments(
+            path, choose_encoding(path, codec=codec), timed(VARIABLE, width=320, height=180), size=12
+        )
+    payloads = []
+    for folder in ("one", "two"):
+        with av.open(str(tmp_path / folder / name)) as container:
+            payloads.append([bytes(packet) for packet in container.demux(video=0)])
+    assert payloads[0] == payloads[1]
+
+
+def test_an_exact_rate_is_exact_over_segments(tmp_path: Path) -> None:
+    rate = Fraction(24000, 1001)
+    encoding = choose_encoding(tmp_path / "a.mp4", rate=rate)
+    write_segments(tmp_path / "a.mp4", encoding, timed(np.arange(30) * 1001 / 24000))
+    assert decoded_times(tmp_path / "a.mp4") == [index / rate for index in range(30)]
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.streams.video[0].average_rate == rate
+
+
+def test_a_resumed_sink_uses_what_was_committed(tmp_path: Path) -> None:
+    frames = timed(VARIABLE[:14])
+    encoding = choose_encoding(tmp_path / "a.mkv", codec="ffv1")
+    first = open_sink(tmp_path / "a.mkv", tmp_path / "work", encoding)
+    with first.segment(0) as segment:
+        segment.write(frames[:7])
+    with pytest.raises(KeyboardInterrupt), first.segment(1) as segment:
+        segment.write(frames[7:10])
+        raise KeyboardInterrupt
+    second = open_sink(tmp_path / "a.mkv", tmp_path / "work", encoding)
+    assert second.committed(0)
+    assert not second.committed(1)
+    assert [file.suffix for file in (tmp_path / "work").iterdir()] == [".run"]
+    with second.segment(1) as segment:
+        segment.write(frames[7:])
+    second.finish(2)
+    with av.open(str(tmp_path / "a.mkv")) as container:
+        shown = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    assert np.array_equal(shown, frames.data)
+
+
+def test_a_missing_segment_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path / "a.mp4", tmp_path / "work", choose_encoding("a.mp4"))
+    with pytest.raises(OutputError, match=r"000000.run"):
+        sink.finish(1)
+    assert [item.name for item in tmp_path.iterdir()] == ["work"]
+
+
+def test_segments_without_frames_are_allowed_but_a_file_without_any_is_not(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path / "a.mp4", tmp_path / "work", choose_encoding("a.mp4"))
+    with sink.segment(0):
+        pass
+    with pytest.raises(OutputError, match="no frames"):
+        sink.finish(1)
+    with sink.segment(1) as segment:
+        segment.write(timed(VARIABLE[:3]))
+    sink.finish(2)
+    assert len(decoded_times(tmp_path / "a.mp4")) == 3
+
+
+def test_segments_of_other_settings_are_not_joined(tmp_path: Path) -> None:
+    for number, width in enumerate((64, 96)):
+        sink = open_sink(tmp_path / "a.mp4", tmp_path / "work", choose_encoding("a.mp4"))
+        with sink.segment(number) as segment:
+            segment.write(timed(VARIABLE[number * 5 : number * 5 + 5], width=width))
+    with pytest.raises(OutputError, match="differ in size or settings"):
+        sink.finish(2)
+
+
+def test_frames_of_another_size_or_at_one_time_are_refused(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path / "a.mp4", tmp_path / "work", choose_encoding("a.mp4"))
+    with pytest.raises(OutputError, match=r"64×64 came after frames of 96×64"), sink.segment(0) as segment:
+        segment.write(timed(VARIABLE[:2]))
+        segment.write(timed(VARIABLE[2:4], width=64))
+    with pytest.raises(OutputError, match="fall together"), sink.segment(0) as segment:
+        segment.write(timed(np.array([0.1, 0.1])))
+    assert not sink.committed(0)
+
+
+def test_a_cut_off_segment_is_refused(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path / "a.mp4", tmp_path / "work", choose_encoding("a.mp4"))
+    with sink.segment(0) as segment:
+        segment.write(timed(VARIABLE[:5]))
+    (run,) = (tmp_path / "work").iterdir()
+    os.truncate(run, run.stat().st_size - 3)
+    with pytest.raises(OutputError, match="cut short"):
+        sink.finish(1)
+    assert not (tmp_path / "a.mp4").exists()
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from moviola.errors import OutputError
+from moviola.frames import Frames
+from moviola.media.encoding import choose_encoding
+from moviola.media.sink import open_sink
+
+folder = Path(sys.argv[1])
+sink = open_sink(folder / sys.argv[2], folder / "work", choose_encoding(folder / sys.argv[2]))
+noise = np.random.default_rng(0).integers(0, 256, (30, 128, 128, 3), np.uint8)
+with sink.segment(0) as segment:
+    segment.write(Frames(noise[:15], np.arange(15) / 25, np.full(15, 0.04)))
+with sink.segment(1) as segment:
+    segment.write(Frames(noise[15:], np.arange(15, 30) / 25, np.full(15, 0.04)))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = max(sink._file(0).stat().st_size, sink._file(1).stat().st_size)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, resource.RLIM_INFINITY))
+try:
+    sink.finish(2)
+except OutputError as error:
+    print(error)
+try:
+    with sink.segment(2) as segment:
+        segment.write(Frames(noise, np.arange(30) / 25 + 9, np.full(30, 0.04)))
+except OutputError as error:
+    print(error)
+print(sink.committed(0), sink.committed(1), sink.committed(2), *sorted(item.name for item in folder.iterdir()))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit that stands for a full disk is POSIX")
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_full_disk_loses_no_segment_and_leaves_no_file(tmp_path: Path, name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path), name], capture_output=True, text=True, check=True
+    )
+    *errors, rest = done.stdout.splitlines()
+    assert len(errors) == 2
+    assert all(error.startswith("cannot write") and "too large" in error for error in errors)
+    assert rest == "True True False work"
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=40, unique=True), st.data())
+def test_decoding_times_rise_and_come_before_showing(times: list[int], data: st.DataObject) -> None:
+    shown = data.draw(st.permutations(times))
+    clock = list(decoding_times([(pts, 1) for pts in shown]))
+    assert all(before < after for before, after in zip(clock, clock[1:], strict=False))
+    assert all(dts <= pts for dts, pts in zip(clock, shown, strict=True))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(st.integers(1, 100_000), min_size=1, max_size=12),
+    start=st.integers(0, 200_000),
+    size=st.integers(1, 6),
+    name=st.sampled_from(["a.mp4", "b.mov"]),
+)
+def test_any_rising_times_survive(tmp_path_factory, steps, start, size, name) -> None:
+    folder = tmp_path_factory.mktemp("times")
+    ticks = start + np.cumsum([0, *steps])
+    frames = timed(ticks / 90_000, width=32, height=32)
+    write_segments(folder / name, choose_encoding(folder / name), frames, size)
+    assert decoded_times(folder / name) == [Fraction(int(tick), 90_000) for tick in ticks]
