@@ -1,0 +1,55 @@
+"""Filling holes in a run of frames with the background that other frames show.
+
+What lies behind a hole moves with the picture around it. So the motion between neighbouring frames is
+measured outside of the holes and carried on into them; every hidden pixel is followed along it, forward and
+backward in time, until it comes out of the hole, and its colour is read there: once, from the original frame,
+so that nothing blurs on the way. What never comes out is painted in one frame and followed from there the
+same way. A second round measures the motion anew on the filled frames.
+
+Everything happens on the pixels as they are, at full size. Importing this module needs OpenCV.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from moviola.inpaint.background import Holes, Pixels, background_motion, smoothed, surroundings, widened
+from moviola.inpaint.follow import recovered
+from moviola.motion import Preset
+
+CONTEXT = 48
+"""Pixels around the holes that are looked at: room for the pyramids of the flow and its continuation."""
+
+RIM = 12
+"""Pixels around a hole where the first measured flow is not trusted: what fills the hole leaks that far."""
+
+
+def fill(frames: Pixels, masks: Holes, *, grow: int = 4, preset: Preset = "fast") -> Pixels:
+    """The frames with what is masked replaced by what is behind it.
+
+    frames: (T, H, W, 3 or 4) uint8 or uint16, one scene; alpha passes through.
+    masks: (T, H, W), True where to fill; no frame may be masked entirely.
+    grow: pixels by which the masks are widened, for soft edges and halos. Outside of the widened masks the
+        answer equals `frames` bit for bit.
+    """
+    holes = np.stack([widened(mask, grow) for mask in masks])
+    answer = frames.copy()
+    if not holes.any():
+        return answer
+    area = (slice(None), *surroundings(holes, CONTEXT))
+    pictures, holes = np.ascontiguousarray(frames[area][..., :3]), holes[area]
+    guess = np.stack([softened(*pair) for pair in zip(pictures, holes, strict=True)])
+    for rim in (RIM, 0):
+        guess = recovered(pictures, holes, background_motion(guess, holes, rim, preset))
+    for target, picture, hole in zip(answer[area], guess, holes, strict=True):
+        opacity = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3)[..., None] / (grow / 2 + 1)
+        mixed = target[..., :3] + np.minimum(opacity, 1) * (picture.astype(np.float32) - target[..., :3])
+        target[..., :3][hole] = np.rint(mixed[hole])
+    return answer
+
+
+def softened(picture: Pixels, hole: Holes) -> Pixels:
+    """The picture with a smooth hole, which has no motion of its own to be measured."""
+    smooth: Pixels = np.rint(smoothed(picture.astype(np.float32), ~hole)).astype(picture.dtype)
+    return smooth
