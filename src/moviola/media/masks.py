@@ -1,0 +1,272 @@
+"""Which pixels are meant: masks from images, videos, folders, arrays and boxes, read in step with a video.
+
+A pixel is selected where its brightest channel is above half of full scale. For masks that are not simply
+white on black:
+
+- an image with transparency selects what is opaque (more than half), whatever its colour;
+- a palette image selects every index but 0, unless the palette is black and white;
+- a lossless grey image with no value above 31 is a map of labels: it selects every label but 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from moviola.errors import InputError
+from moviola.frames import Frames, Mask
+from moviola.media.source import Source, open_source
+from moviola.media.stills import folder_and_name, numbered
+
+Selected = NDArray[np.bool_]
+
+Reader = Callable[[int, int], Iterable[Selected]]
+"""Gives the masks [first, first + count), each (H, W)."""
+
+MAX_LABEL = 31
+"""Greatest value of a grey image that is taken for a label, not for a brightness."""
+
+_LOSSY = {"JPEG", "MPO", "WEBP"}
+_BOX = re.compile(r"\s*-?\d+\s*(,\s*-?\d+\s*){3}")
+_STILL_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".pbm", ".ppm", ".gif"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskTrack:
+    """A mask for every frame of a video.
+
+    length: how many masks there are; None where one serves all frames.
+    """
+
+    name: str
+    length: int | None
+    width: int
+    height: int
+    read: Reader
+
+    def at(self, first: int, count: int) -> Selected:
+        """The masks of the frames [first, first + count), (count, height, width) bool.
+
+        No more than these are held. Raises InputError where a mask has another size or selects a whole frame.
+        """
+        masks = np.empty((count, self.height, self.width), np.bool_)
+        filled = 0
+        for mask in self.read(first, count):
+            self._check(mask, first + filled)
+            masks[filled] = mask
+            filled += 1
+        if filled < count:
+            raise InputError(
+                f"mask {self.name} ends after {first + filled} of {self.length} frames; is it damaged?"
+            )
+        return masks
+
+    def _check(self, mask: Selected, index: int) -> None:
+        place = "" if self.length is None else f" of frame {index}"
+        if mask.shape != (self.height, self.width):
+            raise InputError(
+                f"mask {self.name}{place} is {mask.shape[1]}x{mask.shape[0]}, the video is "
+                f"{self.width}x{self.height}; give a mask of that size"
+            )
+        if mask.all():
+            raise InputError(f"mask {self.name} selects every pixel{place}; leave something to fill it from")
+
+
+def open_mask(origin: Any, video: Source) -> MaskTrack:
+    """The mask for `video`.
+
+    origin: for all frames alike: an image file, a PIL image, an array (H, W), a box "x,y,w,h" or (x, y, w, h)
+        in pixels from the top left; one for each frame: a video, a folder of images, `folder/%05d.png`, a
+        list of images or their paths, an array (T, H, W), a `Mask`.
+    Raises InputError where it cannot be read, or its size or length is not the video's.
+    """
+    shown = video.probe().video
+    name, length, read = _find(origin, shown.width, shown.height)
+    if length is not None and length != (frames := len(video.timeline())):
+        raise InputError(
+            f"mask {name} has {length} frames, the video has {frames}; "
+            "give one mask for each frame, or one image for all"
+        )
+    mask = MaskTrack(name, length, shown.width, shown.height, read)
+    mask.at(0, 1)
+    return mask
+
+
+def _find(origin: Any, width: int, height: int) -> tuple[str, int | None, Reader]:
+    """Name, length and reader of whatever may be a mask."""
+    match origin:
+        case Mask():
+            return "array", len(origin), lambda first, count: origin.data[first : first + count]
+        case np.ndarray():
+            return _array(origin)
+        case Image.Image():
+            picture = selected(origin)
+            return "image", None, lambda _, count: repeat(picture, count)
+        case str() if _BOX.fullmatch(origin) and not Path(origin).exists():
+            return _box([int(number) for number in origin.split(",")], width, height)
+        case [int(), int(), int(), int()]:
+            return _box(list(origin), width, height)
+        case [_, *_]:
+            return _stills(f"list of {len(origin)} images", origin)
+        case str() if "://" in origin:
+            pass
+        case str() | Path() if (files := _image_files(Path(origin))) is not None:
+            return _stills(str(origin), files)
+        case str() | Path() if Path(origin).suffix.lower() in _STILL_SUFFIXES and not _moves(Path(origin)):
+            picture = _read(Path(origin))
+            return str(origin), None, lambda _, count: repeat(picture, count)
+    source = open_source(origin)
+    return source.name, len(source.timeline()), _InStep(source)
+
+
+def _box(numbers: list[int], width: int, height: int) -> tuple[str, None, Reader]:
+    x, y, w, h = numbers
+    name = f"{x},{y},{w},{h}"
+    if w < 1 or h < 1:
+        raise InputError(f"mask box {name} is empty; write x,y,width,height in pixels")
+    if x < 0 or y < 0 or x + w > width or y + h > height:
+        raise InputError(f"mask box {name} (x,y,width,height) reaches outside of the video, {width}x{height}")
+    mask = np.zeros((height, width), np.bool_)
+    mask[y : y + h, x : x + w] = True
+    return name, None, lambda _, count: repeat(mask, count)
+
+
+def _array(values: NDArray[Any]) -> tuple[str, int | None, Reader]:
+    if values.ndim not in (2, 3):
+        raise InputError(f"mask array has shape {values.shape}, expected (H, W) or (T, H, W)")
+    if values.ndim == 2:
+        picture = above_half(values)
+        return "array", None, lambda _, count: repeat(picture, count)
+    return "array", len(values), lambda first, count: map(above_half, values[first : first + count])
+
+
+def _stills(name: str, images: Sequence[Any]) -> tuple[str, int, Reader]:
+    return name, len(images), lambda first, count: map(_read, images[first : first + count])
+
+
+def _image_files(path: Path) -> list[Path] | None:
+    """The images of a folder or a printf pattern, in order; None where `path` is neither.
+
+    Files of a folder are put in the order of the numbers in their names.
+    """
+    folder, pattern = folder_and_name(path)
+    if not path.is_dir():
+        if folder == path:
+            return None
+        found = numbered(folder, pattern) if folder.is_dir() else []
+    else:
+        images = (file for file in path.iterdir() if file.suffix.lower() in _STILL_SUFFIXES)
+        found = sorted(images, key=lambda file: [(len(n), n) for n in re.findall(r"\d+|\D+", file.name)])
+    if not found:
+        raise InputError(f"mask {path} holds no images")
+    return found
+
+
+def _moves(path: Path) -> bool:
+    """Whether an image file holds an animation, which is read as a video."""
+    with _opened(path) as image:
+        return getattr(image, "n_frames", 1) > 1 and image.format != "TIFF"
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except FileNotFoundError:
+        raise InputError(f"mask {path} does not exist") from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"cannot read mask {path} as an image: it is damaged or no image") from error
+
+
+def _read(image: Any) -> Selected:
+    """The mask in an image file, a PIL image or an array (H, W)."""
+    if isinstance(image, Image.Image):
+        return selected(image)
+    if isinstance(image, np.ndarray):
+        return above_half(image)
+    with _opened(Path(image)) as opened:
+        try:
+            return selected(opened)
+        except (OSError, SyntaxError) as error:
+            raise InputError(f"cannot read mask {image} as an image: {error}") from error
+
+
+def selected(image: Image.Image) -> Selected:
+    """What an image selects as a mask, (H, W) bool; the rules are the module's."""
+    if image.mode == "P":
+        return _of_palette(image)
+    if image.has_transparency_data:
+        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+        if alpha.min() < 255:
+            return alpha > 127
+    if image.mode not in ("1", "L", "I", "I;16", "I;16B", "F"):
+        return brightest(np.asarray(image.convert("RGB")))
+    values = np.asarray(image)
+    return values > 127 if image.format in _LOSSY else above_half(values)
+
+
+def _of_palette(image: Image.Image) -> Selected:
+    indices = np.asarray(image)
+    palette = np.zeros((256, 3), np.uint8)
+    colours = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    palette[: len(colours)] = colours
+    used = palette[np.unique(indices)]
+    if np.isin(used, (0, 255)).all() and (used == used[:, :1]).all():
+        return brightest(palette[indices])
+    return np.asarray(indices != 0)
+
+
+def above_half(values: NDArray[Any]) -> Selected:
+    """What a grey picture selects, (H, W) bool: booleans as they are, floats in 0–1, integers by range."""
+    if values.ndim != 2:
+        raise InputError(f"mask array has shape {values.shape}, expected (H, W)")
+    if values.dtype == np.bool_:
+        return values
+    top = float(values.max(initial=0))
+    if values.dtype.kind == "f":
+        if not top <= 1:
+            raise InputError(f"mask array has values up to {top:g}; floating point masks lie in 0 to 1")
+        return values > 0.5
+    limit = 0 if top <= MAX_LABEL else 127 if top <= 255 else 32767
+    return np.asarray(values > limit)
+
+
+def brightest(pixels: NDArray[np.uint8]) -> Selected:
+    """(…, 3) R'G'B' → where the brightest channel is above half."""
+    return np.asarray(pixels.max(axis=-1) > 127)
+
+
+class _InStep:
+    """Reads a mask video in step with requests that go forward and overlap: each mask is decoded once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._held: deque[Selected] = deque()
+        self._first = 0
+        self._coming: Iterator[Frames] = iter(())
+
+    def __call__(self, first: int, count: int) -> Iterator[Selected]:
+        reached = self._first + len(self._held)
+        if not self._held or not self._first <= first <= reached:
+            self._held.clear()
+            self._first = first
+            self._coming = self._source.read(start=first, chunk=8, alpha=True)
+        while self._first < first:
+            self._held.popleft()
+            self._first += 1
+        while len(self._held) < count and (frames := next(self._coming, None)) is not None:
+            self._held.extend(map(_of_frame, frames.data))
+        return iter([mask for mask, _ in zip(self._held, range(count), strict=False)])
+
+
+def _of_frame(pixels: NDArray[np.uint8]) -> Selected:
+    alpha = pixels[..., 3]
+    return alpha > 127 if alpha.min() < 255 else brightest(pixels[..., :3])
