@@ -33,12 +33,12 @@ class Limits(_Facts):
 
     min_frames: int | None = None
     max_frames: int | None = None
-    min_size: tuple[int, int] | None = Field(None, description="width, height")
-    max_size: tuple[int, int] | None = Field(None, description="width, height")
+    min_size: tuple[int, int] | None = Field(default=None, description="width, height")
+    max_size: tuple[int, int] | None = Field(default=None, description="width, height")
     size_multiple: int = 1
     max_seconds: float | None = None
-    max_depth: int = Field(8, description="bits per channel the model keeps")
-    alpha: bool = Field(False, description="whether transparency survives")
+    max_depth: int = Field(default=8, description="bits per channel the model keeps")
+    alpha: bool = Field(default=False, description="whether transparency survives")
 
 
 class ModelCard(_Facts):
@@ -52,5 +52,5 @@ class ModelCard(_Facts):
     limits: Limits = Limits()
     weights: tuple[Weights, ...] = ()
     hosted: bool = False
-    source: str | None = Field(None, description="where the method or the checkpoint is published")
+    source: str | None = Field(default=None, description="where the method or the checkpoint is published")
     facts: Mapping[str, Any] = Field(default_factory=dict, description="what only this family states")
