@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 
 from moviola.errors import InputError
 from moviola.frames import Frames, Mask
+from moviola.media.images import SUFFIXES, natural
 from moviola.media.source import Source, open_source
 from moviola.media.stills import folder_and_name, numbered
 
@@ -37,7 +38,7 @@ MAX_LABEL = 31
 
 _LOSSY = {"JPEG", "MPO", "WEBP"}
 _BOX = re.compile(r"\s*-?\d+\s*(,\s*-?\d+\s*){3}")
-_STILL_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".pbm", ".ppm", ".gif"}
+_SUFFIXES = SUFFIXES | {".gif", ".pbm"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +122,7 @@ def _find(origin: Any, width: int, height: int) -> tuple[str, int | None, Reader
             pass
         case str() | Path() if (files := _image_files(Path(origin))) is not None:
             return _stills(str(origin), files)
-        case str() | Path() if Path(origin).suffix.lower() in _STILL_SUFFIXES and not _moves(Path(origin)):
+        case str() | Path() if Path(origin).suffix.lower() in _SUFFIXES and not _moves(Path(origin)):
             picture = _read(Path(origin))
             return str(origin), None, lambda _, count: repeat(picture, count)
     source = open_source(origin)
@@ -154,18 +155,15 @@ def _stills(name: str, images: Sequence[Any]) -> tuple[str, int, Reader]:
 
 
 def _image_files(path: Path) -> list[Path] | None:
-    """The images of a folder or a printf pattern, in order; None where `path` is neither.
-
-    Files of a folder are put in the order of the numbers in their names.
-    """
+    """The images of a folder or a printf pattern, in order; None where `path` is neither."""
     folder, pattern = folder_and_name(path)
-    if not path.is_dir():
-        if folder == path:
-            return None
+    if path.is_dir():
+        files = [file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES]
+        found = sorted(files, key=natural)
+    elif folder != path:
         found = numbered(folder, pattern) if folder.is_dir() else []
     else:
-        images = (file for file in path.iterdir() if file.suffix.lower() in _STILL_SUFFIXES)
-        found = sorted(images, key=lambda file: [(len(n), n) for n in re.findall(r"\d+|\D+", file.name)])
+        return None
     if not found:
         raise InputError(f"mask {path} holds no images")
     return found
