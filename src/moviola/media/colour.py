@@ -36,7 +36,8 @@ MATRICES = {
 UNCONVERTED_MATRICES = {"ycgco", "bt2020c", "smpte2085", "chroma-derived-nc", "chroma-derived-c", "ictcp"}
 """Matrices that swscale has no coefficients for; it falls back to BT.601."""
 
-# 8 bit: swscale's plain path, the one most tools take, so frames are comparable bit for bit.
+# 8 bit: swscale's plain path, the one most tools take, so that frames are comparable bit for bit. It is up to
+# 3 codes off where chroma is subsampled; 16 bit, below, is exact.
 _FLAGS_8 = Interpolation.BILINEAR
 # 16 bit: its plain bilinear path is wrong for rgb48 at odd widths, and rounds coarsely elsewhere.
 _FLAGS_16 = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
@@ -122,13 +123,20 @@ class Painter:
         picture = rows[:height, : width * self._channels].reshape(height, width, self._channels)
         np.copyto(out, self._orientation.apply(picture))
         if self._depth == 16 and not is_rgb(frame.format.name):
-            _to_full_scale(out[..., :3])
+            full = frame.color_range == ColorRange.JPEG
+            _to_full_scale(out[..., :3], bit_depth(frame.format.name) if full else 8)
 
 
-def _to_full_scale(samples: NDArray[np.uint16]) -> None:
-    """swscale's 16 bit R'G'B' from Y'CbCr has white at 255·256; move it to 65535, in place."""
-    np.minimum(samples, 0xFF00, out=samples)
-    samples += samples >> 8
+def _to_full_scale(samples: NDArray[np.uint16], bits: int) -> None:
+    """Move swscale's white in 16 bit R'G'B' from Y'CbCr to 65535, in place.
+
+    swscale has white at 255·256, and takes the white of full-range `bits` deep samples to be 255·2^(bits-8)
+    where it is 2^bits - 1.
+    """
+    white = round(255 * 256 * ((1 << bits) - 1) / (255 << (bits - 8)))
+    np.minimum(samples, white, out=samples)
+    gain = round((65535 / white - 1) * 2**16)
+    samples += (samples.astype(np.uint32) * gain >> 16).astype(np.uint16)
 
 
 def colour_of(frame: VideoFrame) -> Colour:

@@ -40,10 +40,10 @@ class ContainerSource:
     def __init__(
         self, origin: str | Path | bytes | bytearray | memoryview | IO[bytes], *, stream: int | None = None
     ) -> None:
-        self._origin = find_origin(origin)
+        self.origin = find_origin(origin)
         self._stream = stream
         self._looked: Look | None = None
-        self.name = self._origin.name
+        self.name = self.origin.name
         self.losses: list[str] = []
 
     def probe(self, *, count: bool = False) -> MediaInfo:
@@ -133,11 +133,11 @@ class ContainerSource:
 
     def _look(self, *, full: bool) -> Look:
         if self._looked is None or (full and not self._looked.complete):
-            self._looked = look(self._origin, self._stream, full=full)
+            self._looked = look(self.origin, self._stream, full=full)
         return self._looked
 
     def _decoder(self, threads: int = 0) -> Decoder:
-        return Decoder(self._origin, self._look(full=False).stream_index, threads=threads)
+        return Decoder(self.origin, self._look(full=False).stream_index, threads=threads)
 
     def _painter(self, depth: Depth, alpha: bool) -> Painter:
         looked = self._look(full=False)

@@ -87,7 +87,8 @@ def _decode_groups(
     def work(_: int) -> list[int]:
         receive = new_receiver()
         failed: list[int] = []
-        with open_decoder(cores() // workers) as decoder:
+        # Twice as many threads as cores: when the groups run out, the last workers can still use them all.
+        with open_decoder(min(cores(), 2 * cores() // workers)) as decoder:
             while waiting:
                 try:
                     group = waiting.popleft()

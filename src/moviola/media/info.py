@@ -13,7 +13,7 @@ Origin = Literal["header", "content"]
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """How stored samples map to light. FFmpeg's names (`bt709`, `smpte2084`, `bt2020nc`); None is untagged."""
+    """How stored samples map to light. FFmpeg's names (`bt709`, `smpte2084`, `bt2020nc`); None: untagged."""
 
     primaries: str | None = None
     transfer: str | None = None

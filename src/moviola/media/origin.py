@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ MAX_PIXELS = 2**26
 
 _TIMEOUT = (20.0, 30.0)
 """Seconds to wait for a server: for the first bytes, and for more of them."""
+
+_CUT_SHORT = "its index (moov) is missing or damaged; the file was probably cut short while written or copied"
+
+_FILE = "file:"
+"""Keeps a colon or a percent sign in a path from being taken for a protocol or a pattern."""
 
 _NOT_VIDEO = {"tty", "lavfi"}
 """Demuxers that make pictures of text."""
@@ -53,11 +59,21 @@ class Origin:
                 timeout=_TIMEOUT,
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise MediaError(f"cannot read {self.name} as video: {_reason(error)}") from error
+            reason = _CUT_SHORT if self._begins_as_mp4() else _reason(error)
+            raise MediaError(f"cannot read {self.name} as video: {reason}") from error
         if container.format.name in _NOT_VIDEO:
             container.close()
             raise MediaError(f"cannot read {self.name} as video: it holds text")
         return container
+
+    def _begins_as_mp4(self) -> bool:
+        file = self.file()
+        if isinstance(file, str):
+            if not file.startswith(_FILE):
+                return False
+            with open(file.removeprefix(_FILE), "rb") as opened:
+                return opened.read(8)[4:] == b"ftyp"
+        return file.read(8)[4:] == b"ftyp"
 
 
 def find_origin(origin: str | Path | bytes | bytearray | memoryview | IO[bytes]) -> Origin:
@@ -84,19 +100,23 @@ def _find_named(name: str) -> Origin:
         raise InputError(f"{name} is not a file")
     if not os.access(path, os.R_OK):
         raise InputError(f"{name} cannot be read: permission denied")
-    # The prefix keeps a colon or a percent sign in the name from being taken for a protocol or a pattern.
-    return _filled(Origin(str(path), path.stat().st_size, lambda: f"file:{path}"))
+    return _filled(Origin(str(path), path.stat().st_size, lambda: f"{_FILE}{path}"))
 
 
 def _find_file_object(file: IO[bytes]) -> Origin:
     name = str(getattr(file, "name", "file object"))
+    lock = threading.Lock()
+
+    def view() -> IO[bytes]:
+        return cast(IO[bytes], _View(file, lock))
+
     if not file.seekable():
-        # A pipe can be read once, an index and exact frames need to go back.
-        spool = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the origin)
+        # A pipe can be read once, but an index and exact frames need to go back.
+        spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed when no one can open a view of it any more)
+        weakref.finalize(view, spool.close)
         shutil.copyfileobj(file, spool)
         file = spool
-    lock = threading.Lock()
-    return Origin(name, file.seek(0, os.SEEK_END), lambda: cast(IO[bytes], _View(file, lock)))
+    return Origin(name, file.seek(0, os.SEEK_END), view)
 
 
 def _filled(origin: Origin) -> Origin:

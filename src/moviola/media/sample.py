@@ -54,12 +54,13 @@ def choose(
     if sum(rule is not None for rule in (n, fps, times)) != 1:
         raise RequestError("ask for frames by exactly one of n, fps or times")
     start, stop = _resolve(timeline, span)
+    asked: Seconds
     if n is not None:
         asked = _spread(n, start, stop)
     elif fps is not None:
         asked = _paced(fps, start, stop)
     else:
-        asked = np.array(times, np.float64).reshape(-1)
+        asked = np.ravel(np.asarray(times, np.float64))
         outside = asked[~((start - 1e-9 <= asked) & (asked < stop))]
         if len(outside):
             raise RequestError(f"{outside[0]:g}s is outside of the span, {start:.3f}s to {stop:.3f}s")
@@ -70,8 +71,7 @@ def choose(
 def _spread(n: int, start: float, stop: float) -> Seconds:
     if n < 1:
         raise RequestError(f"cannot take {n} frames; n must be at least 1")
-    moments: Seconds = start + (np.arange(n) + 0.5) * ((stop - start) / n)
-    return moments
+    return np.asarray(start + (np.arange(n) + 0.5) * ((stop - start) / n), np.float64)
 
 
 def _paced(fps: float | Fraction, start: float, stop: float) -> Seconds:
@@ -80,8 +80,7 @@ def _paced(fps: float | Fraction, start: float, stop: float) -> Seconds:
         raise RequestError(f"cannot take frames at {rate:g} per second; fps must be above 0")
     # The tolerance keeps a moment that rounding moved onto the end from asking for one frame too many.
     count = max(1, math.ceil((stop - start) * rate - 1e-6))
-    moments: Seconds = start + np.arange(count) / rate
-    return moments
+    return np.asarray(start + np.arange(count) / rate, np.float64)
 
 
 def _resolve(timeline: Timeline, span: Span | None) -> tuple[float, float]:
