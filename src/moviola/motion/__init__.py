@@ -1,0 +1,30 @@
+"""Classical motion: dense optical flow, warping along it, pictures in between. Knows no files, no times.
+
+`moviola.motion.between` is not imported from here, as it needs OpenCV at once.
+"""
+
+from moviola.motion.flow import (
+    Flow,
+    Plane,
+    Preset,
+    dense_flow,
+    inconsistency,
+    look_up,
+    luma8,
+    occluded,
+    places,
+    warp,
+)
+
+__all__ = [
+    "Flow",
+    "Plane",
+    "Preset",
+    "dense_flow",
+    "inconsistency",
+    "look_up",
+    "luma8",
+    "occluded",
+    "places",
+    "warp",
+]
