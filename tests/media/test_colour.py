@@ -9,7 +9,7 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from moviola.media.colour import Orientation, Painter, bit_depth, colour_of, has_alpha
+from moviola.media.colour import Orientation, Painter, bit_depth, colour_of, has_alpha, stand_in
 
 # Kr, Kb of ITU-R BT.601, BT.709 and BT.2020 by H.273 code point.
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
@@ -90,6 +90,19 @@ def test_black_is_nothing_and_white_is_everything(pixel_format: str, full: bool)
         picture = painter.canvas(1)[0]
         painter.paint(frame, picture)
         assert np.abs(picture.astype(int) - codes).max() <= 4
+
+
+@pytest.mark.parametrize("matrix", range(20))
+@pytest.mark.parametrize("colour_range", range(5))
+def test_no_tag_keeps_a_picture_from_being_read(matrix: int, colour_range: int) -> None:
+    frame = frame_of(encode(PATCHES, 1, False, 10), "yuv422p10le", 1, False)
+    frame.colorspace, frame.color_range = matrix, colour_range
+    painter = Painter(frame.width, frame.height, Orientation(), 16, False)
+    picture = painter.canvas(1)[0]
+    painter.paint(frame, picture)
+    assert picture.std() > 0
+    known = matrix in (0, 1, 2, 4, 5, 6, 7, 9)
+    assert stand_in(matrix) == (matrix if known else 9 if matrix == 10 else 2)
 
 
 @pytest.mark.parametrize("pixel_format", ["rgb24", "gbrp", "rgb48le", "gbrp10le"])

@@ -17,6 +17,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "hevc.mkv": {"codec": "libx265", "options": {"x265-params": "log-level=none"}},
     "vp9.webm": {"codec": "libvpx-vp9"},
     "mpeg4.avi": {"codec": "mpeg4", "bframes": 2},
+    "prores.mov": {"codec": "prores_ks", "pixel_format": "yuv422p10le", "bframes": 0},
     "mpeg2.ts": {"codec": "mpeg2video", "bframes": 2},
 }
 

@@ -33,8 +33,8 @@ MATRICES = {
     0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
     10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp",
 }  # fmt: skip
-UNCONVERTED_MATRICES = {"ycgco", "bt2020c", "smpte2085", "chroma-derived-nc", "chroma-derived-c", "ictcp"}
-"""Matrices that swscale has no coefficients for; it falls back to BT.601."""
+_CONVERTED = {0, 1, 2, 4, 5, 6, 7, 9}
+"""Matrices that swscale can convert; 2 is unspecified, which it takes for BT.601."""
 
 # 8 bit: swscale's plain path, the one most tools take, so that frames are comparable bit for bit. It is up to
 # 3 codes off where chroma is subsampled; 16 bit, below, is exact.
@@ -109,6 +109,9 @@ class Painter:
     def paint(self, frame: VideoFrame, out: Pixels) -> None:
         """Write the frame into `out` (H, W, C)."""
         width, height = self._size
+        frame.colorspace = stand_in(frame.colorspace)
+        if frame.color_range not in (ColorRange.MPEG, ColorRange.JPEG):
+            frame.color_range = ColorRange.UNSPECIFIED
         scaled = self._scaler.reformat(
             frame,
             width,
@@ -137,6 +140,16 @@ def _to_full_scale(samples: NDArray[np.uint16], bits: int) -> None:
     np.minimum(samples, white, out=samples)
     gain = round((65535 / white - 1) * 2**16)
     samples += (samples.astype(np.uint32) * gain >> 16).astype(np.uint16)
+
+
+def stand_in(matrix: int) -> int:
+    """The H.273 code point that a matrix is converted by: its own where swscale knows it.
+
+    Constant-luminance BT.2020 goes by the ordinary one, all others by BT.601.
+    """
+    if int(matrix) in _CONVERTED:
+        return int(matrix)
+    return 9 if MATRICES.get(int(matrix)) == "bt2020c" else 2
 
 
 def colour_of(frame: VideoFrame) -> Colour:

@@ -318,8 +318,9 @@ def _warnings(stream: VideoStream, picture: VideoFrame) -> tuple[str, ...]:
     if stated != actual:
         found.append(f"the header says {stated}, the pictures are {actual}")
     matrix = colour.colour_of(picture).matrix
-    if matrix in colour.UNCONVERTED_MATRICES:
-        found.append(f"the colour matrix {matrix} cannot be converted and is read as BT.601")
+    read_as = colour.stand_in(picture.colorspace)
+    if matrix is not None and read_as != picture.colorspace:
+        found.append(f"the colour matrix {matrix} is read as {colour.MATRICES.get(read_as, 'bt601')}")
     return tuple(found)
 
 
