@@ -172,7 +172,8 @@ def surroundings(holes: Holes, margin: int) -> tuple[slice, slice]:
 
 def read(image: Pixels, x: Floats, y: Floats, interpolation: int) -> Floats:
     """`image` (H, W) or (H, W, C) at scattered places, (N,) or (N, C)."""
-    side = 4096  # OpenCV's maps are two-dimensional, and neither side may reach 32768
-    columns, rows = (np.pad(place, (0, -len(x) % side)).reshape(-1, side) for place in (x, y))
+    side = min(len(x), 2**14)  # OpenCV's maps are two-dimensional, and no side may reach 2**15
+    spare = -len(x) % side
+    columns, rows = ((np.pad(at, (0, spare)) if spare else at).reshape(-1, side) for at in (x, y))
     values = cv2.remap(image, columns, rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(values.reshape(-1, *image.shape[2:])[: len(x)], np.float32)
