@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -49,7 +50,7 @@ class ContainerSource:
     def probe(self, *, count: bool = False) -> MediaInfo:
         looked = self._look(full=count)
         # Where it costs nothing more, the exact facts are given without being asked for.
-        if count or (looked.tells and not indexing.first_segment(looked.packets)):
+        if count or (looked.tells and not looked.unsure):
             return with_content(looked.info, self._index)
         return looked.info
 
@@ -119,12 +120,14 @@ class ContainerSource:
                 times = [(frame.pts, frame.dts, frame.duration or 0) for frame in decoder.decode_all()]
             return indexing.index_frames(times, looked.step, unit, looked.damage)
         packets = looked.packets
-        unsure = indexing.first_segment(packets)
-        if unsure:
+        if looked.unsure:
             with self._decoder() as decoder:
-                decoded = decoder.times_of_first(unsure)
-            opening = (packet._replace(shown=packet.pts in decoded) for packet in packets[:unsure])
-            packets = (*opening, *packets[unsure:])
+                decoded = decoder.times_of_first(looked.unsure)
+            opening = [p._replace(shown=p.shown and p.pts in decoded) for p in packets[: looked.unsure]]
+            packets = [*opening, *packets[looked.unsure :]]
+        self._looked = replace(
+            looked, packets=()
+        )  # they weigh much in a long video, and have done their part
         return indexing.index_packets(packets, unit, looked.damage)
 
     @cached_property

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from moviola.errors import MediaError
 from moviola.media import colour, info
-from moviola.media.index import FrameIndex, Seen, packets_tell, scan
+from moviola.media.index import FrameIndex, Seen, first_segment, packets_tell, scan
 from moviola.media.info import AudioTrack, Colour, MediaInfo, SubtitleTrack, VideoTrack
 from moviola.media.origin import MAX_PIXELS, Origin
 from moviola.media.rates import constant_rate
@@ -43,6 +43,7 @@ class Look:
     stored_size: width, height of the first picture before it is turned upright.
     packets: of that stream, in decode order; all of them if `complete`.
     tells: whether the packets are enough to index the frames.
+    unsure: how many packets at the beginning may not decode, because the file was cut out of a longer one.
     step: usual distance between frames in the stream's time base.
     damage: what is missing in the file, one sentence each.
     """
@@ -54,6 +55,7 @@ class Look:
     packets: Sequence[Seen]
     complete: bool
     tells: bool
+    unsure: int
     step: int
     damage: Sequence[str]
 
@@ -89,6 +91,7 @@ def look(origin: Origin, stream_index: int | None = None, *, full: bool = False)
             packets,
             complete,
             complete and packets_tell(stream, container.format.name, packets),
+            first_segment(packets),
             step,
             damage,
         )
