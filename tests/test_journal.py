@@ -75,12 +75,18 @@ def test_the_folder_goes_away_when_the_work_is_done_and_stays_when_it_fails(tmp_
     assert not (tmp_path / "done").exists()
 
     def fail():
-        with Journal(tmp_path / "failed", JOB):
+        with Journal(tmp_path / "failed", JOB) as journal:
+            journal.commit(Committed(0, 32, None), frames=32)
             raise ValueError
 
     with pytest.raises(ValueError):  # noqa: PT011
         fail()
     assert (tmp_path / "failed").is_dir()
+
+
+def test_nothing_is_left_where_nothing_was_finished(tmp_path):
+    Journal(tmp_path / "work", JOB).close(done=False)
+    assert not (tmp_path / "work").exists()
 
 
 def _hold(folder, ready, go):
@@ -104,5 +110,6 @@ def test_two_processes_cannot_write_one_output(tmp_path):
 
 
 def test_an_unwritable_place_is_one_clear_line(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
     with pytest.raises(OutputError, match="cannot write"):
-        Journal(tmp_path / "missing" / "work", JOB)
+        Journal(tmp_path / "file" / "work", JOB)

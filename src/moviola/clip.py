@@ -77,15 +77,22 @@ class Clip:
         """Exact frames: `n` evenly spread, or `fps` per second, or those on screen at `times` (seconds)."""
         from moviola.media.sample import choose
 
-        indices = choose(self.timeline(), n=n, fps=fps, times=times, start=start, stop=stop)
-        return self.source.frames_at(indices, depth=depth, alpha=alpha)
+        choice = choose(self.timeline(), n=n, fps=fps, times=times, span=(start, stop))
+        return self.source.frames_at(choice.indices, depth=depth, alpha=alpha)
 
     def save(self, path: str | Path, *, overwrite: bool = False, **encoding: Any) -> Clip:
         """Write the clip with its sound to `path`; `encoding` as in `choose_encoding`."""
         from moviola.media.encoding import choose_encoding
         from moviola.media.write import write
 
-        chosen = choose_encoding(Path(path), self.info, **encoding)
-        chunks = self.chunks(depth=chosen.depth_in_memory, alpha=chosen.alpha)
-        write(chunks, path, encoding=chosen, tracks=self.source, overwrite=overwrite)
+        chosen = choose_encoding(path, self.info, **encoding)
+        chunks = self.chunks(depth=8 if chosen.depth == 8 else 16, alpha=chosen.alpha)
+        write(
+            chunks,
+            path,
+            encoding=chosen,
+            tracks=self.source,
+            metadata=self.info.metadata,
+            overwrite=overwrite,
+        )
         return Clip(path)

@@ -36,7 +36,7 @@ class Journal:
         self._log = folder / "journal.jsonl"
         head = json.dumps(identity, sort_keys=True)
         try:
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder / "lock")
             lines = self._log.read_text().splitlines() if self._log.exists() else []
             if lines[:1] == [head]:
@@ -85,8 +85,8 @@ class Journal:
         self._tail(window.number - 1).unlink(missing_ok=True)
 
     def close(self, *, done: bool) -> None:
-        """Let go of the folder; when the work is done it is no longer needed and goes away."""
-        if done:
+        """Let go of the folder; when the work is done, or nothing of it is, it goes away."""
+        if done or not self._records:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.close()
 

@@ -90,7 +90,8 @@ Step = Callable[[Window], Iterator[Frames]]
 class Context(Protocol):
     """What `run` hands a model beside the request."""
 
-    clip: Clip
+    @property
+    def clip(self) -> Clip: ...
 
     def each_window(
         self, step: Step, *, size: int, before: int = 0, after: int = 0, fade: bool = False

@@ -1,239 +1,30 @@
-"""The one road: request → card → load → windows → events. Every door leads here."""
+"""The one door to all work: a request goes in, events come out. Everything above leads here."""
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-from pydantic import BaseModel, ValidationError
-
-from moviola import registry
-from moviola.card import ModelCard
-from moviola.clip import Clip
-from moviola.errors import InputError, OutputError, RequestError
-from moviola.frames import Frames
-from moviola.journal import Journal
-from moviola.media.encoding import Encoding, choose_encoding, is_sequence
-from moviola.media.scenes import WARMUP, mark_cuts
-from moviola.media.sink import SegmentWriter, Sink, open_sink
-from moviola.model import Committed, Event, Note, Partial, Result, Step
-from moviola.pipeline import Behind, prefetched
-from moviola.recipe import fingerprint, recipe
-from moviola.tasks import Interpolate, VideoResult, VideoTask, origin_name
-from moviola.windows import Place, Shape, cut_into_windows, feed
-
-_CHUNK = 8
-"""Frames read at once: enough to keep the decoder's threads busy, little enough to hold three of."""
+from moviola.model import Event
+from moviola.tasks import Measure, Sample, Task, VideoTask
 
 
-def make_video(request: VideoTask) -> Iterator[Event]:
-    """Do a task whose result is a video. The last event is a `Result` with a `VideoResult`.
+def run(request: Task, *, random: bool = False) -> Iterator[Event]:
+    """Do a request, yielding events as it goes; the last one is its `Result`.
 
-    Closing the generator, an error or a crash keep the finished windows in a folder beside the output; the
-    same request goes on from there. Raises MoviolaError.
+    random: load models from a small configuration with random weights, for tests.
+    Closing the generator stops the work within one step. Raises MoviolaError.
     """
-    began = time.monotonic()
-    family, card = registry.find(request.model, task=request.verb)
-    options = _validated(family.Options, request.options, card)
-    clip = Clip(request.video, rate=request.rate)
-    request = _settled(request)
-    output = request.output
-    assert output is not None
-    if not request.overwrite and output.exists() and (output.is_file() or any(output.iterdir())):
-        raise OutputError(f"{output} exists; choose another name or pass --overwrite")
-    encoding, notes = _encoding(request, clip, card, output)
-    _check_limits(card, clip)
-    model = family.load(card)
-    made_by = recipe(request, card)
+    match request:
+        case VideoTask():
+            from moviola.roads.video import make_video
 
-    with Journal(output.parent / f".{output.name}.moviola", _identity(request, made_by)) as journal:
-        resumed = journal.windows
-        if resumed:
-            notes.append(f"going on after {resumed} finished windows of an interrupted run")
-        sink = open_sink(output, journal.folder, encoding)
-        yield from map(Note, notes)
-        context = _Context(clip, encoding, journal.place())
-        with _Recorder(sink, journal) as recorder, closing(model.run(request, options, context)) as events:  # type: ignore[type-var]
-            for event in events:
-                match event:
-                    case Partial(frames):
-                        recorder.write(frames)
-                    case Committed():
-                        recorder.commit(event)
-                    case _:
-                        if isinstance(event, Note):
-                            notes.append(event.text)
-                        yield event
-        ending = sink.finish(
-            journal.windows,
-            tracks=clip.source if request.audio else None,
-            metadata=clip.info.metadata,
-            recipe=made_by,
-        )
-        for text in [*clip.source.losses, *ending]:
-            notes.append(text)
-            yield Note(text)
+            return make_video(request, random=random)
+        case Measure():
+            from moviola.roads.measuring import measure
 
-    written = Clip(output, rate=encoding.rate).info
-    yield Result(
-        VideoResult(
-            output=output,
-            frames=journal.frames,
-            width=written.video.width,
-            height=written.video.height,
-            duration_seconds=written.duration_seconds or 0,
-            elapsed_seconds=time.monotonic() - began,
-            windows=journal.windows,
-            resumed_windows=resumed,
-            notes=notes,
-            recipe=made_by,
-        )
-    )
+            return measure(request)
+        case Sample():
+            from moviola.roads.sampling import sample
 
-
-def _validated(options: type[BaseModel], given: Mapping[str, Any], card: ModelCard) -> BaseModel:
-    try:
-        return options.model_validate(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        valid = ", ".join(options.model_fields) or "none"
-        raise RequestError(f"option {name} of {card.id}: {first['msg']}; its options: {valid}") from None
-
-
-def _settled(request: VideoTask) -> VideoTask:
-    """The request with everything filled in that depends on its input and output."""
-    output = request.output
-    if output is None:
-        stem = Path(origin_name(request.video).rstrip("/")).stem or "video"
-        output = Path(f"{stem}-{request.verb}.mp4")
-    settled: dict[str, Any] = {"output": output}
-    if isinstance(request, Interpolate) and request.at_cut is None:
-        # Numbered images carry no times: only repeating keeps their count in step with the clock.
-        settled["at_cut"] = "repeat" if is_sequence(output) else "hold"
-    if not output.absolute().parent.is_dir():
-        raise OutputError(f"there is no folder {output.absolute().parent} to write {output.name} into")
-    if isinstance(request.video, str | Path) and Path(request.video).absolute() == output.absolute():
-        raise OutputError(f"{output} is the input too; choose another output")
-    return request.model_copy(update=settled)
-
-
-def _encoding(request: VideoTask, clip: Clip, card: ModelCard, output: Path) -> tuple[Encoding, list[str]]:
-    """How the result is written, and what of the input that loses."""
-    video = clip.info.video
-    deep, clear = video.bit_depth > 8, video.alpha
-    notes = []
-    if deep and card.limits.max_depth == 8:
-        notes.append(f"{card.id} works in 8 bits; the input's {video.bit_depth} are reduced")
-        deep = False
-    if clear and not card.limits.alpha:
-        notes.append(f"{card.id} knows no transparency; the input's alpha is dropped")
-        clear = False
-    encoding = choose_encoding(
-        output,
-        clip.info,
-        codec=request.codec,
-        quality=request.quality,
-        rate=request.fps if isinstance(request, Interpolate) else None,
-        depth=int(request.depth) if request.depth else (None if deep else 8),
-        alpha=None if clear else False,
-    )
-    return encoding, notes
-
-
-def _check_limits(card: ModelCard, clip: Clip) -> None:
-    limits, video = card.limits, clip.info.video
-    size = (video.width, video.height)
-    if limits.min_size and any(have < need for have, need in zip(size, limits.min_size, strict=True)):
-        raise InputError(f"{card.id} needs at least {limits.min_size}, the video is {size}")
-    if limits.max_size and any(have > most for have, most in zip(size, limits.max_size, strict=True)):
-        raise InputError(f"{card.id} takes at most {limits.max_size}, the video is {size}")
-
-
-def _identity(request: VideoTask, made_by: dict[str, Any]) -> dict[str, Any]:
-    """What two runs must share for the second to go on with the first one's work."""
-    origins = {"video": request.video} | ({"mask": request.mask} if hasattr(request, "mask") else {})
-    prints = {name: fingerprint(origin) for name, origin in origins.items()}
-    # Frames in memory cannot be told from others: such work is never taken up again.
-    once = {"run": uuid.uuid4().hex} if prints["video"] is None else {}
-    return {"recipe": made_by, "inputs": prints} | once
-
-
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """What a model is given beside its request; see `moviola.model.Context`."""
-
-    clip: Clip
-    encoding: Encoding
-    place: Place
-
-    def each_window(
-        self, step: Step, *, size: int, before: int = 0, after: int = 0, fade: bool = False
-    ) -> Iterator[Event]:
-        shape = Shape(size, before, after)
-        first = max(0, self.place.start - before - WARMUP)
-        chunks = self.clip.chunks(
-            _CHUNK, start=first, depth=self.encoding.depth_in_memory, alpha=self.encoding.alpha
-        )
-        windows = prefetched(cut_into_windows(mark_cuts(chunks), shape, first=first, place=self.place))
-        with closing(windows):  # type: ignore[type-var]
-            yield from feed(step, windows, shape, fade=fade, tail=self.place.tail, total=self._frames())
-
-    def _frames(self) -> int | None:
-        """About how many frames there are, from the header alone."""
-        video = self.clip.info.video
-        if video.frame_count is not None:
-            return video.frame_count
-        seconds = video.duration_seconds or self.clip.info.duration_seconds
-        return round(seconds * video.average_rate) if seconds and video.average_rate else None
-
-
-class _Recorder:
-    """Writes segments in a thread of its own and journals each once it is on disk."""
-
-    def __init__(self, sink: Sink, journal: Journal) -> None:
-        self._sink = sink
-        self._journal = journal
-        self._number = journal.windows
-        self._behind = Behind()
-        self._segment = ExitStack()
-        self._writer: SegmentWriter | None = None
-        self._frames = 0
-
-    def write(self, frames: Frames) -> None:
-        self._behind.submit(self._write, frames)
-
-    def commit(self, window: Committed) -> None:
-        self._behind.submit(self._commit, window)
-
-    def _open(self) -> SegmentWriter:
-        if self._writer is None:
-            self._writer = self._segment.enter_context(self._sink.segment(self._number))
-        return self._writer
-
-    def _write(self, frames: Frames) -> None:
-        self._open().write(frames)
-        self._frames += len(frames)
-
-    def _commit(self, window: Committed) -> None:
-        self._open()
-        self._segment.close()
-        self._journal.commit(window, frames=self._frames)
-        self._number, self._writer, self._frames = window.number + 1, None, 0
-
-    def __enter__(self) -> _Recorder:
-        self._behind.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        try:
-            self._behind.__exit__(*error)
-        except BaseException as failure:
-            self._segment.__exit__(type(failure), failure, failure.__traceback__)
-            raise
-        self._segment.__exit__(*error)
+            return sample(request)
+    raise TypeError(f"no road for a {type(request).__name__}")

@@ -109,7 +109,7 @@ class VideoTask(Task):
         None, description="frames per second of an input without times (images); default 25"
     )
     codec: str | None = Field(None, description="h264, h265, av1, vp9, prores, ffv1, gif, webp, png")
-    quality: float | None = Field(None, description="the codec's own constant-quality value (CRF)")
+    quality: int | None = Field(None, description="the codec's own constant-quality value (CRF)")
     depth: Literal["8", "10"] | None = Field(None, description="bits per channel written; default as input")
     audio: bool = Field(True, description="keep sound and subtitles")
     options: Annotated[

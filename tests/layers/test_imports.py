@@ -31,8 +31,10 @@ ROOMS = [
     "registry",
     "journal",
     "recipe",
+    "roads",
     "run",
     "verbs",
+    "film",
     "selftest",
     "demo",
     "cli",
@@ -43,7 +45,7 @@ def room(path: Path) -> str:
     return path.relative_to(HOUSE).parts[0].removesuffix(".py")
 
 
-FILES = sorted(path for path in HOUSE.rglob("*.py") if path != HOUSE / "__init__.py")
+FILES = sorted(path for path in HOUSE.rglob("*.py") if path.parent != HOUSE or not path.name.startswith("__"))
 
 
 def imported(path: Path) -> set[str]:

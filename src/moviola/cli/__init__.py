@@ -52,7 +52,7 @@ def _command(task: type[Task]) -> click.Command:
         fields = {name: value for name, value in given.items() if value is not None}
         result = show.follow(run(request(task, fields)))
         if as_json:
-            show.as_json(result.model_dump(mode="json"))
+            show.as_json(result)
         else:
             show.summary(result)
 
@@ -136,7 +136,8 @@ def test_model(model: str, as_json: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="replace an earlier demo")
 def demo(video: str | None, output: Path, overwrite: bool) -> None:
     """Interpolate, remove and measure on a rendered clip or your own, and write a page to look at."""
+    from moviola.cli import show
     from moviola.demo import make
 
-    page = make(video, output, overwrite=overwrite)
-    click.echo(page)
+    page = show.follow(make(video, output, overwrite=overwrite))
+    click.echo(f"open {page}")

@@ -34,7 +34,7 @@ def _parameter(name: str, field: FieldInfo) -> click.Parameter:
     elif get_origin(kind) is list:
         settings |= {"metavar": "A,B,…", "callback": _list}
     else:
-        settings["metavar"] = {int: "N", float: "X"}.get(kind, name.upper())  # type: ignore[call-overload]
+        settings["metavar"] = {int: "N", float: "X"}.get(kind, name.upper())
     if isinstance(field.default, str | int | float) and not isinstance(field.default, bool):
         settings["help"] = f"{field.description or ''} (default {field.default})".strip()
     return click.Option([name, flag, *shorts], **settings)

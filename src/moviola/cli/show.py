@@ -58,8 +58,11 @@ def _with_bar(events: Iterable[Event]) -> Any:
 
 
 def as_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """One JSON document on stdout; value is a result or plain JSON values."""
+    if isinstance(value, BaseModel):
+        click.echo(value.model_dump_json(indent=2))
+    else:
+        click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def summary(result: BaseModel) -> None:
@@ -83,7 +86,7 @@ def summary(result: BaseModel) -> None:
                 name = f"  {result.files[position]}" if result.files else ""
                 click.echo(f"frame {index} at {seconds:.6f} s{name}")
         case _:
-            as_json(result.model_dump(mode="json"))
+            as_json(result)
 
 
 def media(info: MediaInfo) -> None:
