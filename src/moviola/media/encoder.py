@@ -12,6 +12,7 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 
 from moviola.errors import OutputError
 from moviola.frames import Frames, Pixels
@@ -25,9 +26,12 @@ _GLOBAL_HEADER = 1 << 22
 _THREADS = 4
 """Fixed: x264 and x265 give other bytes with other thread counts, and a resumed job may have moved."""
 
+# x264's AVX-512 look-ahead reads memory it has not set, and so gives other bytes from run to run.
+_X264_STEADY = {"x264-params": "asm=avx2"} if __cpu_features__.get("AVX512BW") else {}
+
 # Presets: at 640×360 on two cores each leaves most of the machine to the model that makes the frames.
 _SETTINGS: Mapping[str, Callable[[int], dict[str, str]]] = {
-    "h264": lambda crf: {"preset": "veryfast", "crf": str(crf)},
+    "h264": lambda crf: {"preset": "veryfast", "crf": str(crf)} | _X264_STEADY,
     "h265": lambda crf: {
         "preset": "veryfast",
         "crf": str(crf),
