@@ -76,6 +76,14 @@ def test_any_size_and_kind_has_a_picture_between(size, channels, dtype):
     assert pictures.dtype == dtype
 
 
+def test_white_stays_white_in_sixteen_bits():
+    a = STAGE.frame_at(0).astype(np.uint16) * 257
+    b = STAGE.frame_at(0.04).astype(np.uint16) * 257
+    a[40:120, 100:200] = b[40:120, 100:200] = 65535
+    (middle,) = interpolate_pair(a, b, [0.5])
+    assert (middle[60:100, 120:180] == 65535).all()
+
+
 def test_identical_pictures_stay_untouched():
     a = STAGE.frame_at(0)
     for picture in interpolate_pair(a, a.copy(), [0.2, 0.5, 0.9]):

@@ -185,5 +185,6 @@ def _nearly_zero_outside(positions: Flow) -> Plane:
 
 def _mixed(a: Picture, b: Picture, share: Plane) -> Picture:
     """`share` of `b`, the rest of `a`, for every pixel; `share` may be smaller than the pictures."""
-    weight = np.asarray(cv2.resize(share, (a.shape[1], a.shape[0])), np.float32)
-    return cv2.blendLinear(a, b, 1 - weight, weight)
+    # OpenCV divides by the sum of weights and 1e-5; large weights drown that.
+    weight = np.asarray(cv2.resize(1024 * share, (a.shape[1], a.shape[0])), np.float32)
+    return cv2.blendLinear(a, b, 1024 - weight, weight)
