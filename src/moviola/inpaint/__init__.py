@@ -16,6 +16,7 @@ import numpy as np
 
 from moviola.inpaint.background import Holes, Pixels, background_motion, smoothed, surroundings, widened
 from moviola.inpaint.follow import recovered
+from moviola.inpaint.paint import painted, softly_painted
 from moviola.motion import Preset
 
 CONTEXT = 48
@@ -40,8 +41,8 @@ def fill(frames: Pixels, masks: Holes, *, grow: int = 4, preset: Preset = "fast"
     area = (slice(None), *surroundings(holes, CONTEXT))
     pictures, holes = np.ascontiguousarray(frames[area][..., :3]), holes[area]
     guess = np.stack([softened(*pair) for pair in zip(pictures, holes, strict=True)])
-    for rim in (RIM, 0):
-        guess = recovered(pictures, holes, background_motion(guess, holes, rim, preset))
+    for rim, paint in ((RIM, softly_painted), (0, painted)):
+        guess = recovered(pictures, holes, background_motion(guess, holes, rim, preset), paint)
     for target, picture, hole in zip(answer[area], guess, holes, strict=True):
         opacity = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3)[..., None] / (grow / 2 + 1)
         mixed = target[..., :3] + np.minimum(opacity, 1) * (picture.astype(np.float32) - target[..., :3])

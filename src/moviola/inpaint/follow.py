@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from moviola.inpaint.background import Floats, Holes, Motion, Pixels, read
+from moviola.inpaint.paint import softly_painted
+
+Paint = Callable[[Pixels, Holes], Pixels]
 
 ROUNDS = 4
 """Frames at most that are painted and followed to the others; the rest is painted frame by frame."""
 
 
-def recovered(pictures: Pixels, holes: Holes, motion: Motion) -> Pixels:
-    """(T, H, W, 3) pictures with filled holes: by what other pictures show, else by painting."""
+def recovered(pictures: Pixels, holes: Holes, motion: Motion, paint: Paint) -> Pixels:
+    """(T, H, W, 3) pictures with filled holes: by what other pictures show, else by `paint`."""
     answer = pictures.copy()
     edges = np.ones((3, 3), np.uint8)  # reading a pixel takes in its neighbours too
     closed = np.stack([cv2.dilate(hole.astype(np.uint8) * 255, edges) for hole in holes]).astype(np.uint8)
@@ -24,20 +27,14 @@ def recovered(pictures: Pixels, holes: Holes, motion: Motion) -> Pixels:
         key = int(left.sum((1, 2)).argmax())
         if not left[key].any():
             return answer
-        answer[key] = painted(answer[key], left[key])
+        answer[key] = paint(answer[key], left[key])
         only_key = np.full_like(closed, 255)
         only_key[key] = 0
         left[key] = False
         left = carried_over(answer, answer, left, only_key, motion)
     for index in np.flatnonzero(left.any((1, 2))):
-        answer[index] = painted(answer[index], left[index])
+        answer[index] = softly_painted(answer[index], left[index])
     return answer
-
-
-def painted(picture: Pixels, hole: Holes) -> Pixels:
-    """The hole continued from its edge (Telea, 2004), channel by channel, as OpenCV needs for 16 bits."""
-    planes = (np.ascontiguousarray(picture[..., channel]) for channel in range(picture.shape[2]))
-    return np.stack([cv2.inpaint(p, hole.astype(np.uint8), 5, cv2.INPAINT_TELEA) for p in planes], axis=-1)
 
 
 def carried_over(
