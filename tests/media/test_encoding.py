@@ -23,8 +23,10 @@ def source(**facts: object) -> MediaInfo:
 @pytest.mark.parametrize(
     ("name", "container", "codec"),
     [
-        ("a.mp4", "mp4", "h264"), ("a.M4V", "mp4", "h264"), ("a.mov", "mov", "h264"), ("a.mkv", "matroska", "h264"),
-        ("a.webm", "webm", "vp9"), ("a.gif", "gif", "gif"), ("a.webp", "webp", "webp"), ("a.apng", "apng", "apng"),
+        ("a.mp4", "mp4", "h264"), ("a.M4V", "mp4", "h264"), ("a.mov", "mov", "h264"),
+        ("a.mkv", "matroska", "h264"),
+        ("a.webm", "webm", "vp9"), ("a.gif", "gif", "gif"), ("a.webp", "webp", "webp"),
+        ("a.apng", "apng", "apng"),
         ("a.png", "apng", "apng"), ("frames", "images", "png"), ("frames/", "images", "png"),
         ("frames/%05d.png", "images", "png"),
     ],
@@ -40,7 +42,8 @@ def test_suffix_decides(name: str, container: str, codec: str) -> None:
         ("a.avi", {}, ".mp4"), ("a.txt", {}, ".webm"), ("f/%03d.jpg", {}, "PNG"),
         ("a.mp4", {"codec": "theora"}, "h264"), ("a.webm", {"codec": "h264"}, "vp9, av1"),
         ("a.mp4", {"alpha": True}, "vp9"), ("a.mp4", {"codec": "vp9", "alpha": True}, ".webm"),
-        ("a.mp4", {"quality": 52}, "51"), ("a.webp", {"quality": 101}, "100"), ("a.gif", {"quality": 3}, "leave it out"),
+        ("a.mp4", {"quality": 52}, "51"), ("a.webp", {"quality": 101}, "100"),
+        ("a.gif", {"quality": 3}, "leave it out"),
         ("a.mp4", {"rate": Fraction(0)}, "above 0"), ("a.mp4", {"rate": Fraction(-5)}, "above 0"),
     ],
 )  # fmt: skip
@@ -98,6 +101,12 @@ def test_transparency_is_kept_or_its_loss_is_said() -> None:
     lost = choose_encoding("a.mp4", clear)
     assert not lost.alpha
     assert any("transparency is lost" in note for note in lost.notes)
+
+
+def test_a_pixel_aspect_that_cannot_be_stated_is_said() -> None:
+    wide = source(sample_aspect=Fraction(16, 15))
+    assert choose_encoding("a.mp4", wide).sample_aspect == Fraction(16, 15)
+    assert any("pixel aspect of 16/15" in note for note in choose_encoding("a.webm", wide).notes)
 
 
 def test_odd_sizes_are_never_rounded() -> None:

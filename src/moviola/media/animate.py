@@ -17,10 +17,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from moviola.errors import OutputError
-from moviola.media.embed import add_recipe, set_webp_ending
+from moviola.media.embed import add_recipe, mend_webp
 from moviola.media.encoder import configure
 from moviola.media.encoding import CODECS, Encoding
-from moviola.media.packets import EncodedPicture, read_header, read_pictures, read_times
+from moviola.media.packets import read_header, read_pictures, read_times
 
 _GIF_SHORTEST = 2
 """Hundredths of a second: browsers show a GIF frame of 0 or 1 for a tenth of a second instead."""
@@ -59,7 +59,7 @@ def assemble_animation(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     if encoding.codec == "webp":
-        set_webp_ending(path, times[-1][1])
+        mend_webp(path, times[-1][1])
     if recipe is not None:
         add_recipe(path, recipe)
 
@@ -70,9 +70,8 @@ def _decode(runs: Sequence[Path]) -> Iterator[VideoFrame]:
         decoder = cast(VideoCodecContext, VideoCodecContext.create(header.codec, "r"))
         decoder.width, decoder.height = header.width, header.height
         decoder.extradata = bytes.fromhex(header.extradata)
-        pictures: Iterator[EncodedPicture] = read_pictures(run)
-        for index, picture in enumerate(pictures):
-            yield from decoder.decode(picture.packet(index, Fraction(header.time_base)))
+        for picture in read_pictures(run):
+            yield from decoder.decode(picture.packet(Fraction(header.time_base)))
         yield from decoder.decode(None)
 
 

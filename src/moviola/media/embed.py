@@ -21,7 +21,8 @@ _PNG_START = 8 + 25
 
 _KEY = "moviola"
 _COMMENT = b"\x21\xfe"
-_XMP_FLAG, _ALPHA_FLAG = 0x04, 0x10
+_RIFF_START = 12
+_XMP_FLAG, _ALPHA_FLAG, _NO_BLENDING = 0x04, 0x10, 0x02
 _XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description xmlns:moviola="urn:moviola" moviola:recipe={}/></rdf:RDF></x:xmpmeta>'
@@ -77,18 +78,22 @@ def _add_gif_comment(path: Path, text: str) -> None:
     _insert(path, comment, 13 + palette)
 
 
-def set_webp_ending(path: Path, milliseconds: int) -> None:
-    """How long the last frame is shown; the encoder, told only when frames begin, writes the average."""
+def mend_webp(path: Path, milliseconds: int) -> None:
+    """Set what FFmpeg's muxer leaves out: how long the last frame shows, and that frames replace each other.
+
+    Without the second a transparent frame would be laid over the one before.
+    """
     last = None
     with path.open("r+b") as file:
-        at = 12
+        at = _RIFF_START
         while len(head := _read_at(file, at, 8)) == 8:
             name, size = struct.unpack("<4sI", head)
-            last = at if name == b"ANMF" else last
+            if name == b"ANMF":
+                last = at + 8
+                _write_at(file, last + 15, bytes([_read_at(file, last + 15, 1)[0] | _NO_BLENDING]))
             at += 8 + size + size % 2
         if last is not None:
-            file.seek(last + 8 + 12)
-            file.write(struct.pack("<I", milliseconds)[:3])
+            _write_at(file, last + 12, struct.pack("<I", milliseconds)[:3])
 
 
 def _add_webp_xmp(path: Path, text: str) -> None:
@@ -97,22 +102,25 @@ def _add_webp_xmp(path: Path, text: str) -> None:
         (width, height), clear = image.size, image.mode == "RGBA"
     if _head(path, 16)[12:] != b"VP8X":
         sizes = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
-        _insert(path, b"VP8X" + struct.pack("<II", 10, _ALPHA_FLAG * clear) + sizes, 12)
+        _insert(path, b"VP8X" + struct.pack("<II", 10, _ALPHA_FLAG * clear) + sizes, _RIFF_START)
     data = text.encode()
     with path.open("r+b") as file:
         file.seek(0, os.SEEK_END)
         file.write(b"XMP " + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2))
         size = file.tell() - 8
         flags = _read_at(file, 20, 1)[0] | _XMP_FLAG
-        file.seek(4)
-        file.write(struct.pack("<I", size))
-        file.seek(20)
-        file.write(bytes([flags]))
+        _write_at(file, 4, struct.pack("<I", size))
+        _write_at(file, 20, bytes([flags]))
 
 
 def _read_at(file: IO[bytes], at: int, size: int) -> bytes:
     file.seek(at)
     return file.read(size)
+
+
+def _write_at(file: IO[bytes], at: int, data: bytes) -> None:
+    file.seek(at)
+    file.write(data)
 
 
 def _head(path: Path, size: int) -> bytes:

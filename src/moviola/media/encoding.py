@@ -60,7 +60,7 @@ CODECS: Mapping[str, Codec] = {
     "png": Codec("png", {8: "rgb24", 16: "rgb48be"}, {8: "rgba", 16: "rgba64be"}),
     "apng": Codec("apng", {8: "rgb24", 16: "rgb48be"}, {8: "rgba", 16: "rgba64be"}),
     "gif": Codec("gif", {8: "bgra"}, {8: "bgra"}),
-    "webp": Codec("libwebp_anim", {8: "bgra"}, {8: "bgra"}, quality=(0, 100, 90)),
+    "webp": Codec("libwebp", {8: "bgra"}, {8: "bgra"}, quality=(0, 100, 90)),
 }
 
 IMAGES = "images"
@@ -180,6 +180,10 @@ def choose_encoding(
         notes.append(f"transparency is lost: {name} in {container.format} stores none")
     if stored_depth < wanted_depth:
         notes.append(f"{wanted_depth} bits per channel became {stored_depth}: {name} stores no more")
+    aspect = video.sample_aspect if video else Fraction(1)
+    if aspect != 1 and container.format not in ("mp4", "mov") and name not in ("h264", "h265"):
+        notes.append(f"the pixel aspect of {aspect} is lost: {name} in {container.format} states none here")
+        aspect = Fraction(1)
     time_base = container.tick or _time_base(rate, video.time_base if video else None)
     average = rate or (video.average_rate if video else None) or Fraction(25)
     return Encoding(
@@ -193,7 +197,7 @@ def choose_encoding(
         start=round(Fraction(video.start_seconds) / time_base) * time_base if video else Fraction(0),
         average_rate=average.limit_denominator(1001),
         colour=_colour(video.colour if video else Colour(), video.pixel_format if video else "rgb24", name),
-        sample_aspect=video.sample_aspect if video else Fraction(1),
+        sample_aspect=aspect,
         notes=tuple(notes),
     )
 

@@ -24,6 +24,9 @@ from moviola.media.source import Timeline
 _TIMEOUT = (10.0, 10.0)
 """Seconds to wait for a connection, and for each further packet."""
 
+_QUICK = {"analyzeduration": "1000000"}
+"""Look at one second before the first frame is given out, in place of FFmpeg's five."""
+
 _CAMERAS = {
     "linux": ("v4l2", "/dev/video{}"),
     "darwin": ("avfoundation", "{}"),
@@ -162,7 +165,7 @@ class LiveSource:
                     self._address,
                     format=self._format,
                     timeout=_TIMEOUT,
-                    options={"rtsp_transport": "tcp"} if self._address.startswith("rtsp") else {},
+                    options=_QUICK | ({"rtsp_transport": "tcp"} if self._address.startswith("rtsp") else {}),
                 )
             except (av.error.FFmpegError, OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from heapq import merge
 from itertools import chain
+from math import lcm
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,11 +19,13 @@ from av.video.stream import VideoStream
 from moviola.errors import OutputError
 from moviola.media.encoder import configure
 from moviola.media.encoding import CODECS, Encoding
-from moviola.media.packets import RunHeader, read_header, read_pictures, read_times
+from moviola.media.packets import RunHeader, read_header, read_pictures
 from moviola.media.tracks import Soundtrack, Timed
 
 RECIPE_KEY = "moviola"
 """The metadata key that holds what made the file, as JSON. Matroska gives it back in capitals."""
+
+_LARGEST_TIMESCALE = 2**31 - 1
 
 
 def mux(
@@ -39,7 +41,10 @@ def mux(
     with (
         sound,
         av.open(
-            f"file:{path}", "w", format=encoding.container, container_options=_container_options(encoding)
+            f"file:{path}",
+            "w",
+            format=encoding.container,
+            container_options=_container_options(encoding, sound),
         ) as output,
     ):
         output.metadata.update(sound.metadata)
@@ -58,31 +63,19 @@ def mux(
     return notes
 
 
-def decoding_times(times: Sequence[tuple[int, int]]) -> Iterator[int]:
-    """A decoding time for every picture, from (pts, duration) in decoding order.
-
-    Times rise strictly and no picture is decoded after it is shown: the i-th picture is decoded when the one
-    `delay` places before it in presentation order is shown, with the least delay that allows it. This holds
-    over any number of joined runs. The first pictures are decoded so early that decoding takes as long as
-    showing, which is the length that MP4 states for a track.
-    """
-    order = sorted(pts for pts, _ in times)
-    place = {pts: index for index, pts in enumerate(order)}
-    if len(place) < len(order):
-        raise OutputError("two frames are shown at the same time; check the times of the frames")
-    delay = max(index - place[pts] for index, (pts, _) in enumerate(times))
-    end = max(pts + duration for pts, duration in times)
-    lead = max(delay, end - (order[len(order) - 1 - delay] + times[-1][1]))
-    early = (order[0] - lead + index * lead // delay for index in range(delay))
-    return chain(early, order[: len(order) - delay])
-
-
 def _video_packets(runs: Sequence[Path], encoding: Encoding, stream: VideoStream) -> Iterator[Timed]:
-    clock = decoding_times([time for run in runs for time in read_times(run)])
-    for picture, dts in zip(chain.from_iterable(map(read_pictures, runs)), clock, strict=True):
-        packet: Packet[Stream] = picture.packet(dts, encoding.time_base)
+    """All pictures in order. No encoder here reorders, so each is decoded when it is shown."""
+    before = None
+    for picture in chain.from_iterable(map(read_pictures, runs)):
+        if before is not None and picture.pts <= before:
+            seconds = float(picture.pts * encoding.time_base)
+            raise OutputError(
+                f"the frame at {seconds:.4f}s does not come after the one before; check the times"
+            )
+        before = picture.pts
+        packet: Packet[Stream] = picture.packet(encoding.time_base)
         packet.stream = stream
-        yield Timed(float(dts * encoding.time_base), packet)
+        yield Timed(float(picture.pts * encoding.time_base), packet)
 
 
 def _video_stream(output: OutputContainer, encoding: Encoding, header: RunHeader) -> VideoStream:
@@ -95,13 +88,14 @@ def _video_stream(output: OutputContainer, encoding: Encoding, header: RunHeader
     return stream
 
 
-def _container_options(encoding: Encoding) -> dict[str, str]:
+def _container_options(encoding: Encoding, sound: Soundtrack) -> dict[str, str]:
     if encoding.container not in ("mp4", "mov"):
         return {}
-    ticks = Fraction(1) / encoding.time_base
-    # The movie's clock places a late start: at its usual 1 ms a start between two milliseconds would be lost.
+    ticks = (1 / encoding.time_base).numerator
+    # The movie's clock places late starts: at its usual 1 ms they would be rounded, picture and sound apart.
+    common = lcm(ticks, *sound.sample_rates)
     return {
         "movflags": "+faststart+use_metadata_tags",
-        "movie_timescale": str(ticks.numerator),
-        "video_track_timescale": str(ticks.numerator),
+        "movie_timescale": str(common if common <= _LARGEST_TIMESCALE else ticks),
+        "video_track_timescale": str(ticks),
     }

@@ -24,7 +24,10 @@ _BLOCK_ADDITIONAL = 15
 
 @dataclass(frozen=True, slots=True)
 class EncodedPicture:
-    """One picture in decoding order. pts, duration: in ticks. extra: side data that holds VP9's alpha."""
+    """One picture; pictures are decoded in the order they are shown.
+
+    pts, duration: in ticks. extra: side data, where VP9 keeps its alpha.
+    """
 
     data: bytes
     pts: int
@@ -38,9 +41,10 @@ class EncodedPicture:
         extra = bytes(cast(bytes, packet.get_sidedata("matroska_block_additional"))) if has_extra else b""
         return cls(bytes(cast(bytes, packet)), cast(int, packet.pts), duration, packet.is_keyframe, extra)
 
-    def packet(self, dts: int, time_base: Fraction) -> av.Packet[Stream]:
+    def packet(self, time_base: Fraction) -> av.Packet[Stream]:
         packet = av.Packet(self.data)
-        packet.pts, packet.dts, packet.duration, packet.time_base = self.pts, dts, self.duration, time_base
+        packet.pts = packet.dts = self.pts
+        packet.duration, packet.time_base = self.duration, time_base
         packet.is_keyframe = self.keyframe
         if self.extra:
             side = PacketSideData(_BLOCK_ADDITIONAL, len(self.extra))  # type: ignore[call-arg]
@@ -104,7 +108,7 @@ def read_pictures(path: Path) -> Iterator[EncodedPicture]:
 
 
 def read_times(path: Path) -> Iterator[tuple[int, int]]:
-    """(pts, duration) of every picture in decoding order, without reading the pictures."""
+    """(pts, duration) of every picture, without reading the pictures."""
     with path.open("rb") as file:
         file.readline()
         while record := file.read(_RECORD.size):

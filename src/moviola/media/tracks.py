@@ -25,6 +25,10 @@ _FALLBACK = {
     "matroska": ("flac", "FLAC"),
 }
 _OPUS_RATE = 48_000
+_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
+_FROM_ZERO = {"matroska", "webm"}
+"""Containers without times below zero: their muxer would shift the picture too. Opus states its delay."""
+
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "moviola"}
 """Metadata that speaks of the file it came from, not of what it shows."""
 
@@ -73,6 +77,10 @@ class Soundtrack:
         if self._input is None:
             return {}
         return {key: text for key, text in self._input.metadata.items() if key.lower() not in _OF_THE_FILE}
+
+    @property
+    def sample_rates(self) -> list[int]:
+        return [stream.rate for stream in self._input.streams.audio] if self._input else []
 
     def left_out(self, place: str) -> list[str]:
         """A note where there is sound or text that `place` cannot hold."""
@@ -138,34 +146,61 @@ def _attach(stream: Stream, output: OutputContainer) -> tuple[subtitles.Write | 
     except ValueError:
         return _recode(cast(AudioStream, stream), output)
     subtitles.describe(added, stream)
+    has_delay = stream.codec_context.name in ("opus", "libopus")
+    if output.format.name in _FROM_ZERO and not has_delay:
+        return lambda packet: subtitles.moved(_from_zero(packet), added), None
     return lambda packet: subtitles.moved(packet, added), None
+
+
+def _from_zero(packet: Packet[Stream] | None) -> Packet[Stream] | None:
+    """None for what ends before time zero (warm-up that is never heard); what overlaps it begins there."""
+    if packet is None or packet.pts is None or packet.pts >= 0:
+        return packet
+    if packet.pts + (packet.duration or 0) <= 0:
+        return None
+    packet.pts = packet.dts = 0
+    return packet
 
 
 def _recode(stream: AudioStream, output: OutputContainer) -> tuple[subtitles.Write, str]:
     """Decode and encode anew; every frame keeps its time."""
     encoder, name = _FALLBACK[output.format.name.split(",")[0]]
     rate = _OPUS_RATE if encoder == "libopus" else stream.rate
-    added = cast(AudioStream, output.add_stream(encoder, rate=rate, layout=stream.layout.name))
+    added = cast(AudioStream, output.add_stream(encoder, rate=rate, layout=_layout(stream)))
     if encoder != "flac":
         added.bit_rate = 96_000 * max(1, min(stream.channels, 6))
     subtitles.describe(added, stream)
     resampler: AudioResampler | None = None
 
+    after: Fraction | None = None
+
     def write(packet: Packet[Stream] | None) -> Sequence[Packet[Stream]]:
-        nonlocal resampler
+        nonlocal resampler, after
         context = added.codec_context
         if resampler is None:
             resampler = AudioResampler(context.format, context.layout, rate, context.frame_size or None)
         encoded: list[Packet[Any]] = []
-        decoded = stream.decode(packet) if packet is not None else [*stream.decode(None), None]
-        for frame in decoded:
+        for frame in stream.decode(packet):
+            if frame.pts is None and after is not None:
+                # Some decoders lose the time of their last frames.
+                frame.pts, frame.time_base = round(after * frame.sample_rate), Fraction(1, frame.sample_rate)
+            if frame.pts is not None and frame.time_base is not None:
+                after = frame.pts * frame.time_base + Fraction(frame.samples, frame.sample_rate)
             for part in resampler.resample(frame):
                 encoded += added.encode(part)
         if packet is None:
+            for part in resampler.resample(None):
+                encoded += added.encode(part)
             encoded += added.encode(None)
         return encoded
 
     return write, f"audio track {stream.index} was re-encoded from {stream.codec_context.name} to {name}"
+
+
+def _layout(stream: AudioStream) -> str:
+    """The name of the track's layout; the usual one where the track only counts its channels."""
+    name = stream.layout.name
+    return _USUAL_LAYOUTS.get(stream.channels, name) if name.endswith("channels") else name
 
 
 def _timed(packet: Packet[Stream]) -> Timed:
