@@ -282,3 +282,12 @@ def test_the_owners_table_of_times_is_met(media: Path, stream: int) -> None:
     # The table is printed with six decimals.
     assert [f"{time:.6f}" for time in timeline.pts_seconds] == [row["pts_time"] for row in table]
     assert [f"{time:.6f}" for time in timeline.duration_seconds] == [row["duration_time"] for row in table]
+
+
+def test_a_picture_that_lies_about_its_size_later_on_is_refused_like_other_damage(tmp_path: Path) -> None:
+    data = bytearray(render(tmp_path / "lie.ivf", codec="libvpx", count=6, gop=3).read_bytes())
+    at = data.rindex(b"\x9d\x01\x2a") + 3
+    data[at : at + 4] = b"\xff\x3f\xff\x3f"
+    source = ContainerSource(bytes(data))
+    assert 3 <= len(whole(source)) < 6
+    assert any("could not be decoded" in sentence for sentence in source.losses)

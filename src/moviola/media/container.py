@@ -125,9 +125,7 @@ class ContainerSource:
                 decoded = decoder.times_of_first(looked.unsure)
             opening = [p._replace(shown=p.shown and p.pts in decoded) for p in packets[: looked.unsure]]
             packets = [*opening, *packets[looked.unsure :]]
-        self._looked = replace(
-            looked, packets=()
-        )  # they weigh much in a long video, and have done their part
+        self._looked = replace(looked, packets=())  # those of a long video weigh much
         return indexing.index_packets(packets, unit, looked.damage)
 
     @cached_property
@@ -169,13 +167,19 @@ class ContainerSource:
     def _in_order(self, decoder: Decoder, wanted: range) -> Iterator[tuple[int, VideoFrame]]:
         """The wanted frames, ascending; notes those that are missing or damaged."""
         expected = wanted.start
+        patched = False
         for number, frame in self._seek(decoder, wanted.start):
             if number >= wanted.stop:
                 break
             if number < expected:
                 continue
             self._note_gap(expected, number)
-            self._note_condition(number, frame)
+            if frame.is_corrupt and not patched:
+                patched = True
+                self._lose(
+                    f"{self.name}: from frame {number} on, damaged pictures were patched by the decoder"
+                )
+            self._note_size(frame)
             yield number, frame
             expected = number + 1
             if expected == wanted.stop:
@@ -200,9 +204,7 @@ class ContainerSource:
             which = f"frame {first}" if end - first == 1 else f"frames {first} to {end - 1}"
             self._lose(f"{self.name}: {which} ({span[0]:.3f}s to {span[1]:.3f}s) could not be decoded")
 
-    def _note_condition(self, number: int, frame: VideoFrame) -> None:
-        if frame.is_corrupt:
-            self._lose(f"{self.name}: frame {number} is damaged and was patched up by the decoder")
+    def _note_size(self, frame: VideoFrame) -> None:
         stored = self._look(full=False).stored_size
         if (frame.width, frame.height) != stored:
             self._lose(

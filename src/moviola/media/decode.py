@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from moviola.media import bitstream
 from moviola.media.index import FrameIndex, Seen, read_packets
-from moviola.media.origin import Origin
+from moviola.media.origin import LIMITS, Origin
 
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders that also decode the alpha channel WebM keeps beside the picture; FFmpeg's own do not."""
@@ -83,6 +83,7 @@ class Decoder:
             if other.index != self._stream_index:
                 other.discard = Discard.all
         self._context = _codec(self._stream)
+        self._context.options = LIMITS
         self._context.thread_type = ThreadType.AUTO
         self._context.thread_count = self._threads or cores()
         self._reorder = self._context.reorder_depth

@@ -24,6 +24,9 @@ from moviola.errors import InputError, MediaError
 MAX_PIXELS = 2**26
 """Largest picture that is decoded: 8192×8192. A header that claims more is taken for damage."""
 
+LIMITS = {"max_pixels": str(MAX_PIXELS)}
+"""The same as an option for FFmpeg, which the demuxer and each codec must be given."""
+
 _TIMEOUT = (20.0, 30.0)
 """Seconds to wait for a server: for the first bytes, and for more of them."""
 
@@ -32,7 +35,7 @@ _CUT_SHORT = "its index (moov) is missing or damaged; the file was probably cut 
 _FILE = "file:"
 """Keeps a colon or a percent sign in a path from being taken for a protocol or a pattern."""
 
-_NOT_VIDEO = {"tty", "lavfi"}
+_NOT_VIDEO = {"tty"}
 """Demuxers that make pictures of text."""
 
 
@@ -54,7 +57,7 @@ class Origin:
         try:
             container: InputContainer = av.open(
                 cast(Any, self.file()),
-                options={"max_pixels": str(MAX_PIXELS)},
+                options=LIMITS,
                 metadata_errors="replace",
                 timeout=_TIMEOUT,
             )

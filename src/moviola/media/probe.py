@@ -23,7 +23,7 @@ from moviola.errors import MediaError
 from moviola.media import colour, info
 from moviola.media.index import FrameIndex, Seen, first_segment, packets_tell, scan
 from moviola.media.info import AudioTrack, Colour, MediaInfo, SubtitleTrack, VideoTrack
-from moviola.media.origin import MAX_PIXELS, Origin
+from moviola.media.origin import LIMITS, MAX_PIXELS, Origin
 from moviola.media.rates import constant_rate
 
 RECIPE_KEY = "moviola"
@@ -131,6 +131,7 @@ def _walk(
 ) -> tuple[VideoFrame | None, list[Seen], bool]:
     """The first picture, the packets, and whether these are all."""
     context = stream.codec_context
+    context.options = LIMITS
     context.thread_count = 1  # the first picture without delay
     picture: VideoFrame | None = None
     packets: list[Seen] = []
