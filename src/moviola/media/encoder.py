@@ -29,7 +29,7 @@ _THREADS = 4
 # x264's AVX-512 look-ahead reads memory it has not set, and so gives other bytes from run to run.
 _X264_STEADY = {"x264-params": "asm=avx2"} if __cpu_features__.get("AVX512BW") else {}
 
-# No B-frames: pictures are decoded in the order they are shown. It costs a few percent of size; with them MP4
+# No B-frames: pictures are decoded in the order they are shown. It costs a quarter of size; with them MP4
 # keeps the times of a variable rate only by edits that FFmpeg's own reader and writer get wrong by frames.
 # Presets: at 640×360 on two cores each leaves most of the machine to the model that makes the frames.
 _SETTINGS: Mapping[str, Callable[[int], dict[str, str]]] = {
