@@ -3,28 +3,6 @@
 `moviola.motion.between` is not imported from here, as it needs OpenCV at once.
 """
 
-from moviola.motion.flow import (
-    Flow,
-    Plane,
-    Preset,
-    dense_flow,
-    inconsistency,
-    look_up,
-    luma8,
-    occluded,
-    places,
-    warp,
-)
+from moviola.motion.flow import Flow, Plane, Preset, dense_flow, inconsistency, luma8, warp
 
-__all__ = [
-    "Flow",
-    "Plane",
-    "Preset",
-    "dense_flow",
-    "inconsistency",
-    "look_up",
-    "luma8",
-    "occluded",
-    "places",
-    "warp",
-]
+__all__ = ["Flow", "Plane", "Preset", "dense_flow", "inconsistency", "luma8", "warp"]

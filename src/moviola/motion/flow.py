@@ -129,15 +129,3 @@ def inconsistency(forward: Flow, backward: Flow) -> Plane:
     loop = forward + warp(backward, forward)
     distance: Plane = cv2.magnitude(loop[..., 0], loop[..., 1])
     return distance
-
-
-def occluded(forward: Flow, backward: Flow) -> NDArray[np.bool_]:
-    """Pixels of the first picture that the second one does not show, (H, W) bool.
-
-    The test of Sundaram, Brox and Keutzer (2010): |f + b|² > 0.01 (|f|² + |b|²) + 0.5.
-    """
-    returned = warp(backward, forward)
-    loop = forward + returned
-    squares = np.square(forward).sum(-1) + np.square(returned).sum(-1)
-    hidden: NDArray[np.bool_] = np.square(loop).sum(-1) > 0.01 * squares + 0.5
-    return hidden
