@@ -58,6 +58,12 @@ def test_size_times_and_colour_come_back(tmp_path: Path, name: str, options: dic
     assert error <= (0 if encoding.codec in LOSSLESS else 4)
 
 
+def test_subsampled_colour_does_not_smear(tmp_path: Path) -> None:
+    blocks = np.random.default_rng(0).integers(60, 196, (2, 32, 40, 3), np.uint8).repeat(2, 1).repeat(2, 2)
+    write([frames_of(blocks)], tmp_path / "a.mp4", encoding=choose_encoding("a.mp4", quality=0))
+    assert np.abs(read_back(tmp_path / "a.mp4").data.astype(int) - blocks).max() <= 4
+
+
 @pytest.mark.parametrize("codec", ["h264", "h265", "prores", "ffv1", "png"])
 def test_deep_colour_comes_back_finer_than_8_bits(tmp_path: Path, codec: str) -> None:
     name = {"prores": "a.mov", "ffv1": "a.mkv", "png": "frames/"}.get(codec, "a.mp4")

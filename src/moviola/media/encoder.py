@@ -51,7 +51,9 @@ _SETTINGS: Mapping[str, Callable[[int], dict[str, str]]] = {
     "webp": lambda quality: {"quality": str(quality), "lossless": "0"},
 }  # fmt: skip
 
-_FLAGS = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+# Chroma is averaged over exactly the pixels that share it. swscale's bilinear takes from their neighbours
+# too, and smears colour when 4:2:0 is read and written again and again.
+_FLAGS = Interpolation.AREA | Interpolation.ACCURATE_RND
 _SWS_MATRICES = {
     "bt709": Colorspace.ITU709,
     "fcc": Colorspace.FCC,
