@@ -3,6 +3,6 @@
 `moviola.motion.between` is not imported from here, as it needs OpenCV at once.
 """
 
-from moviola.motion.flow import Flow, Plane, Preset, dense_flow, inconsistency, luma8, warp
+from moviola.motion.dense import Flow, Plane, Preset, dense_flow, inconsistency, luma8, warp
 
 __all__ = ["Flow", "Plane", "Preset", "dense_flow", "inconsistency", "luma8", "warp"]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moviola.frames import Pixels
-from moviola.motion.flow import Flow, Picture, Plane, Preset, dense_flow, look_up, luma8, places
+from moviola.motion.dense import Flow, Picture, Plane, Preset, dense_flow, look_up, luma8, places
 
 _BLENDED: dict[Preset, int] = {"fast": 1, "balanced": 2, "best": 5}
 """How many guesses are blended in every pixel."""
