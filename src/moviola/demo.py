@@ -25,7 +25,7 @@ from moviola.run import run
 from moviola.stage import demo_scene, render
 from moviola.tasks import Interpolate, Measure, Remove, Task, request
 
-SECONDS = 10.0
+SECONDS = 5.0
 """How much of a clip the demo takes."""
 
 Step = Generator[Event, None, Any]
@@ -49,7 +49,7 @@ class _Take:
 def make(video: str | None, folder: Path, *, overwrite: bool = False) -> Iterator[Event]:
     """Fill `folder` with the new videos and `index.html`; the last event's value is that page's path.
 
-    video: the user's own clip, of which the first 10 seconds are taken; None renders one.
+    video: the user's own clip, of which the first 5 seconds are taken; None renders one.
     """
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
@@ -248,7 +248,7 @@ def _facts(info: MediaInfo) -> str:
 
 def _section(title: str, videos: list[tuple[Path, str]], lead: str, table: list[list[str]]) -> str:
     figures = "".join(
-        f'<figure><video src="{path.name}" controls loop muted playsinline></video>'
+        f'<figure><video src="{path.name}" controls autoplay loop muted playsinline></video>'
         f"<figcaption>{html.escape(text)}</figcaption></figure>"
         for path, text in videos
     )

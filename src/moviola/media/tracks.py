@@ -141,6 +141,9 @@ def _attach(stream: Stream, output: OutputContainer) -> tuple[subtitles.Write | 
         return subtitles.attach(stream, output)
     if stream.codec_context is None:
         return None, f"audio track {stream.index} is left out: its codec is unknown"
+    if output.format.name == "mp4" and stream.codec_context.name.startswith("pcm_"):
+        # ISO/IEC 23003-5 allows it since 2020, but browsers and most players stay silent.
+        return _recode(cast(AudioStream, stream), output)
     try:
         added = output.add_stream_from_template(stream, opaque=True)
     except ValueError:
