@@ -1,6 +1,6 @@
 """How well hard cuts are found: precision, recall and F1 at the exact frame, on real clips.
 
-    python benchmarks/cuts.py [--media FOLDER] [--seed N] [--reels N] [-o FILE.csv]
+    python benchmarks/cuts.py [--media FOLDER] [--seed N] [--reels N]          writes results/cuts.csv
 
 The clips' own cuts were checked by eye, frame by frame, on contact sheets (`SHOTS`). Shots are spliced at
 random into reels, so that each splice is a true cut and every other frame is not. Three kinds of splice are
@@ -14,10 +14,6 @@ The constants were tuned on seeds 1 and 3; the report is made on seed 2026.
 from __future__ import annotations
 
 import argparse
-import csv
-import os
-import platform
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,6 +27,7 @@ from numpy.typing import NDArray
 from moviola.frames import Frames
 from moviola.media.scenes import THRESHOLD, mark_cuts
 from moviola.stage import Motion, Scene, Shot, render
+from record import MEDIA, record
 
 Video = NDArray[np.uint8]
 
@@ -220,16 +217,13 @@ def speed() -> float:
 
 
 def main() -> None:
-    root = Path(__file__).parents[1]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    default = os.environ.get("MOVIOLA_TEST_MEDIA", root.parent / "shared" / "media")
-    parser.add_argument("--media", type=Path, default=default)
+    parser.add_argument("--media", type=Path, default=MEDIA)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--reels", type=int, default=60)
     parser.add_argument("--threshold", type=float, default=THRESHOLD)
-    parser.add_argument("-o", "--output", type=Path, default=None)
     options = parser.parse_args()
 
     rng = np.random.default_rng(options.seed)
@@ -254,21 +248,14 @@ def main() -> None:
     rows += [("F1", "all", 2 * precision * recall / (precision + recall))]
     rows += [("frames per second", "640x360 uint8", speed())]
 
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True)
-    about = {
-        "seed": options.seed,
-        "threshold": options.threshold,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": f"python {platform.python_version()}, numpy {np.__version__}, av {av.__version__}",
-        "commit": commit.stdout.strip(),
-    }
-    for row in rows:
-        print(f"{row[0]:18} {row[1]:24} {row[2]:.4g}")
-    if options.output:
-        with options.output.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["measure", "of", "value", *about])
-            writer.writerows([*row[:2], f"{row[2]:.4g}", *about.values()] for row in rows)
+    table = [
+        {"measure": measure, "of": of, "value": f"{value:.4g}", "seed": options.seed}
+        | {"threshold": options.threshold}
+        for measure, of, value in rows
+    ]
+    for row in table:
+        print(f"{row['measure']:18} {row['of']:24} {row['value']}")
+    print(record("cuts", table))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ flicker: mean absolute difference between the change from frame to frame and the
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ from moviola.frames import Frames
 from moviola.inpaint import fill
 from moviola.inpaint.background import widened
 from moviola.media.masks import open_mask
-from record import record
+from record import MEDIA, record
 
 Video = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
@@ -138,8 +137,7 @@ def measured(media: Path) -> Iterator[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="How well hidden background is recovered.")
-    default = os.environ.get("MOVIOLA_TEST_MEDIA", Path(__file__).parents[2] / "shared" / "media")
-    parser.add_argument("--media", type=Path, default=default, help="folder of real clips")
+    parser.add_argument("--media", type=Path, default=MEDIA, help="folder of real clips")
     rows = list(measured(parser.parse_args().media))
     for hole in ("sweep", "mark", "figures"):
         for method in METHODS:
