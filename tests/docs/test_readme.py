@@ -1,0 +1,55 @@
+"""Every example in the README is run, in order, as it stands there."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moviola.film import film
+from moviola.stage import Motion, Scene, Shot, Sprite
+
+README = Path(__file__).parents[2] / "README.md"
+BLOCK = re.compile(r"```(console|python)\n(.*?)```", re.DOTALL)
+EXAMPLES = [(kind, text) for kind, text in BLOCK.findall(README.read_text()) if "make " not in text]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """A folder with the files the README talks about: clip.mp4 and mask.png."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("desk")
+    sprite = Sprite("disc", 9, (0.9, 0.3, 0.2), Motion(velocity=(20, 0)))
+    film(
+        Scene((Shot(1, camera=Motion(velocity=(30, 5)), sprites=(sprite,)),), size=(128, 72)),
+        folder / "clip.mp4",
+    )
+    mask = Image.new("L", (128, 72))
+    mask.paste(255, (50, 20, 80, 50))
+    mask.save(folder / "mask.png")
+    return folder
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_an_example_runs_as_written(desk, number):
+    kind, text = EXAMPLES[number]
+    if kind == "python":
+        commands = [[sys.executable, "-c", text]]
+    else:
+        lines = [line[2:] for line in text.splitlines() if line.startswith("$ moviola ")]
+        assert lines, f"nothing to run in:\n{text}"
+        commands = [[sys.executable, "-m", *shlex.split(line, comments=True)] for line in lines]
+    for command in commands:
+        done = subprocess.run(command, cwd=desk, capture_output=True, text=True, env=os.environ)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_the_readme_has_an_example_for_every_verb():
+    from moviola.tasks import TASKS
+
+    for verb in [task.verb for task in TASKS] + ["probe", "models"]:
+        assert any(f"moviola {verb}" in text or f"moviola.{verb}(" in text for _, text in EXAMPLES), verb
