@@ -89,7 +89,7 @@ def memory(folder: Path) -> list[dict[str, object]]:
 
 def throughput(folder: Path) -> list[dict[str, object]]:
     """Frames per second of a whole file, against the same model on the same frames in memory."""
-    from moviola.models.flow import interpolate_pair
+    from moviola.motion.between import interpolate_pair
 
     clip = film(scene(20), folder / "20.mp4")
     frames = Frames.concatenate(Clip(clip).chunks()).data

@@ -22,7 +22,7 @@ from moviola.media.info import MediaInfo
 from moviola.media.write import write
 from moviola.model import Event, Note, Result
 from moviola.run import run
-from moviola.stage import demo_scene, render
+from moviola.stage import Scene, demo_scene, render
 from moviola.tasks import Interpolate, Measure, Remove, Task, request
 
 SECONDS = 5.0
@@ -46,10 +46,12 @@ class _Take:
     mark: str
 
 
-def make(video: str | None, folder: Path, *, overwrite: bool = False) -> Iterator[Event]:
+def make(
+    video: str | None, folder: Path, *, scene: Scene | None = None, overwrite: bool = False
+) -> Iterator[Event]:
     """Fill `folder` with the new videos and `index.html`; the last event's value is that page's path.
 
-    video: the user's own clip, of which the first 5 seconds are taken; None renders one.
+    video: the user's own clip, of which the first 5 seconds are taken; None renders `scene`.
     """
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
@@ -60,7 +62,11 @@ def make(video: str | None, folder: Path, *, overwrite: bool = False) -> Iterato
     folder.mkdir(parents=True, exist_ok=True)
     work = folder / "work"
     work.mkdir()
-    take = _rendered(folder, work) if video is None else (yield from _users(video, folder, work))
+    take = (
+        _rendered(scene or demo_scene(), folder, work)
+        if video is None
+        else (yield from _users(video, folder, work))
+    )
     source = Clip(take.clip if video is None else video).source.probe(count=video is None)
 
     smooth, clean = folder / "smooth.mp4", folder / "clean.mp4"
@@ -105,8 +111,7 @@ def _do(task: type[Task], **fields: Any) -> Step:
     raise RuntimeError(f"{task.verb} ended without a result")
 
 
-def _rendered(folder: Path, work: Path) -> _Take:
-    scene = demo_scene()
+def _rendered(scene: Scene, folder: Path, work: Path) -> _Take:
     stage = render(scene)
     clip = film(scene, folder / "input.mp4")
     mask, truth = work / "mask.mkv", work / "truth.mkv"
@@ -134,6 +139,7 @@ def _users(video: str, folder: Path, work: Path) -> Step:
         clip,
         encoding=choose_encoding(clip, info, depth=8, alpha=False),
         tracks=source.source,
+        span=(info.start_seconds, info.start_seconds + SECONDS),
     ):
         yield Note(text)
     disc = _Disc(Clip(clip))
