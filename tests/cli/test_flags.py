@@ -27,6 +27,9 @@ class Trial(Task):
     extra: Annotated[Mapping[str, Any], Short("O"), Field(default_factory=dict, description="more")]
 
 
+SHELL = "a.mp4 --size 3 --colour red --loud --no-sound --times 1,2.5 -O a=1 -O b=x=y"
+
+
 def parse(*arguments: str) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     command = click.Command("trial", params=parameters(Trial), callback=lambda **given: seen.update(given))
@@ -42,7 +45,7 @@ def test_only_what_was_given_reaches_the_request():
 
 
 def test_each_kind_of_field_has_its_kind_of_flag():
-    given = parse(*"a.mp4 --size 3 --colour red --loud --no-sound --times 1,2.5 -O a=1 -O b=x=y".split())
+    given = parse(*SHELL.split())
     trial = Trial.model_validate(given)
     assert (trial.size, trial.colour, trial.loud, trial.sound) == (3, "red", True, False)
     assert trial.times == [1, 2.5]
