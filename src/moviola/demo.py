@@ -20,7 +20,7 @@ from moviola.frames import Frames
 from moviola.media.encoding import choose_encoding
 from moviola.media.info import MediaInfo
 from moviola.media.write import write
-from moviola.model import Event, Note, Result
+from moviola.model import Event, Events, Note, Result
 from moviola.run import run
 from moviola.stage import Scene, demo_scene, render
 from moviola.tasks import Interpolate, Measure, Remove, Task, request
@@ -46,9 +46,7 @@ class _Take:
     mark: str
 
 
-def make(
-    video: str | None, folder: Path, *, scene: Scene | None = None, overwrite: bool = False
-) -> Iterator[Event]:
+def make(video: str | None, folder: Path, *, scene: Scene | None = None, overwrite: bool = False) -> Events:
     """Fill `folder` with the new videos and `index.html`; the last event's value is that page's path.
 
     video: the user's own clip, of which the first 5 seconds are taken; None renders `scene`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,6 +61,9 @@ class Result:
 
 Event = Progress | Note | Partial | Committed | Result
 
+Events = Generator[Event, None, None]
+"""Work under way. Closing it stops the work within one step."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
@@ -95,7 +98,7 @@ class Context(Protocol):
 
     def each_window(
         self, step: Step, *, size: int, before: int = 0, after: int = 0, fade: bool = False
-    ) -> Iterator[Event]:
+    ) -> Events:
         """Cut the clip into windows, give each to `step`, yield Partial, Committed and Progress events.
 
         size: frames in a core at most. before, after: frames of context at most.
@@ -106,9 +109,9 @@ class Context(Protocol):
 
 
 class Model(Protocol):
-    """A loaded model. `run` yields events; closing the generator stops the work."""
+    """A loaded model."""
 
-    def run(self, request: Task, options: Any, context: Context) -> Iterator[Event]: ...
+    def run(self, request: Task, options: Any, context: Context) -> Events: ...
 
 
 class Family(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,7 +13,7 @@ T = TypeVar("T")
 _END: Any = object()
 
 
-def prefetched(items: Iterator[T], ahead: int = 1) -> Iterator[T]:
+def prefetched(items: Iterator[T], ahead: int = 1) -> Generator[T, None, None]:
     """The same items, made in a thread up to `ahead` of the consumer.
 
     An error of the producer is raised where its item would have come. Closing the iterator closes `items`.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from moviola.model import Event
+from moviola.model import Events
 from moviola.tasks import Measure, Sample, Task, VideoTask
 
 
-def run(request: Task, *, random: bool = False) -> Iterator[Event]:
+def run(request: Task, *, random: bool = False) -> Events:
     """Do a request, yielding events as it goes; the last one is its `Result`.
 
     random: load models from a small configuration with random weights, for tests.

@@ -57,10 +57,10 @@ class Multiplied:
 
     factor: Fraction
 
-    def number(self, index: int, pts: float) -> int:  # noqa: ARG002  (the grid lies on the index axis)
+    def number(self, index: int, pts: float) -> int:
         return ceil(index * self.factor)
 
-    def share(self, number: int, index: int, pts: float, end: float) -> float:  # noqa: ARG002
+    def share(self, number: int, index: int, pts: float, end: float) -> float:
         return float(number / self.factor - index)
 
 
@@ -71,10 +71,10 @@ class Constant:
     fps: Fraction
     start_seconds: float
 
-    def number(self, index: int, pts: float) -> int:  # noqa: ARG002  (the grid lies on the time axis)
+    def number(self, index: int, pts: float) -> int:
         return ceil(Fraction(pts - self.start_seconds) * self.fps - _ROUNDING)
 
-    def share(self, number: int, index: int, pts: float, end: float) -> float:  # noqa: ARG002
+    def share(self, number: int, index: int, pts: float, end: float) -> float:
         return (self.start_seconds + float(number / self.fps) - pts) / (end - pts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any, TypeVar, cast
 
@@ -12,7 +12,7 @@ from moviola import registry
 from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.media.info import MediaInfo
-from moviola.model import Event, Note, Result
+from moviola.model import Events, Note, Result
 from moviola.run import run
 from moviola.tasks import (
     Interpolate,
@@ -32,7 +32,7 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 _log = logging.getLogger("moviola")
 
 
-def stream(request: Task) -> Iterator[Event]:
+def stream(request: Task) -> Events:
     """Do a request, yielding events as it goes: progress, notes, and last its result.
 
     Closing the generator stops the work within one step. Raises MoviolaError.
@@ -100,7 +100,7 @@ def sample(video: Any, **fields: Any) -> Sampled:
 
 def _finish(request: Task) -> Any:
     """Run to the end; notes go to the `moviola` logger."""
-    with closing(run(request)) as events:  # type: ignore[type-var]
+    with closing(run(request)) as events:
         for event in events:
             if isinstance(event, Note):
                 _log.info(event.text)

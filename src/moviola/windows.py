@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from moviola.errors import ModelError
 from moviola.frames import Frames
-from moviola.model import Committed, Event, Partial, Progress, Step, Window
+from moviola.model import Committed, Events, Partial, Progress, Step, Window
 
 Marked = tuple[Frames, NDArray[np.bool_]]
 """A chunk of frames and, for each, whether it begins a scene."""
@@ -115,7 +114,7 @@ def cross_faded(
 
 def feed(
     step: Step, windows: Iterator[Window], shape: Shape, *, fade: bool, tail: Frames | None, total: int | None
-) -> Iterator[Event]:
+) -> Events:
     """Give every window to a model's step; yield what becomes final, and how far the work is.
 
     fade: the step answers for context too, and overlaps are cross-faded. tail: from the place to begin with.
@@ -129,11 +128,10 @@ def feed(
             final, tail = cross_faded(answer, window, shape.before, tail)
             yield Partial(final)
         else:
-            with closing(step(window)) as answers:  # type: ignore[type-var]
-                for frames in answers:
-                    yield Partial(frames)
-                    reached = np.searchsorted(window.frames.pts_seconds, frames.pts_seconds[-1], side="right")
-                    yield Progress(window.first + int(reached), total)
+            for frames in step(window):
+                yield Partial(frames)
+                reached = np.searchsorted(window.frames.pts_seconds, frames.pts_seconds[-1], side="right")
+                yield Progress(window.first + int(reached), total)
         stop = window.first + window.core.stop
         yield Progress(stop, total)
         yield Committed(window.number, stop, tail)

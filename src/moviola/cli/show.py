@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -13,17 +13,17 @@ from pydantic import BaseModel
 
 from moviola.card import ModelCard
 from moviola.media.info import MediaInfo, VideoTrack
-from moviola.model import Event, Note, Progress, Result
+from moviola.model import Events, Note, Progress, Result
 from moviola.tasks import Sampled, Scores, VideoResult
 
 
-def follow(events: Iterator[Event]) -> Any:
+def follow(events: Events) -> Any:
     """Run to the end and return the result's value, showing progress where stderr is a terminal."""
-    with closing(events):  # type: ignore[type-var]
+    with closing(events):
         return _with_bar(events) if sys.stderr.isatty() else _with_lines(events)
 
 
-def _with_lines(events: Iterable[Event]) -> Any:
+def _with_lines(events: Events) -> Any:
     for event in events:
         if isinstance(event, Note):
             click.echo(f"note: {event.text}", err=True)
@@ -32,7 +32,7 @@ def _with_lines(events: Iterable[Event]) -> Any:
     raise RuntimeError("the work ended without a result")
 
 
-def _with_bar(events: Iterable[Event]) -> Any:
+def _with_bar(events: Events) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar

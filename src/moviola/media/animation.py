@@ -42,7 +42,7 @@ class AnimationSource:
             self._count = int(getattr(image, "n_frames", 1))
             self._alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
 
-    def probe(self, *, count: bool = False) -> MediaInfo:  # noqa: ARG002  (durations are read from the content)
+    def probe(self, *, count: bool = False) -> MediaInfo:
         return still_info(
             self.name,
             "apng" if self._format == "png" else self._format,

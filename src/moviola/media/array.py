@@ -30,7 +30,7 @@ class ArraySource:
         self._frames = origin if isinstance(origin, Frames) else _timed(origin, rate)
         self._rate = None if isinstance(origin, Frames) else even_rate(rate)
 
-    def probe(self, *, count: bool = False) -> MediaInfo:  # noqa: ARG002  (memory knows its own length)
+    def probe(self, *, count: bool = False) -> MediaInfo:
         frames = self._frames
         return still_info(
             self.name,

@@ -57,7 +57,7 @@ class ImagesSource:
             raise InputError(f"{self.name} holds no pictures ({' '.join(sorted(SUFFIXES))})")
         self._first = _load(self._pictures[0])
 
-    def probe(self, *, count: bool = False) -> MediaInfo:  # noqa: ARG002  (the number of files is the count)
+    def probe(self, *, count: bool = False) -> MediaInfo:
         first = self._first
         recipe = read_recipe(self._pictures[0]) if isinstance(self._pictures[0], Path) else None
         return still_info(

@@ -52,7 +52,7 @@ class LiveSource:
             self._address = address.format(origin)
         self._container: InputContainer | None = None
 
-    def probe(self, *, count: bool = False) -> MediaInfo:  # noqa: ARG002  (a live source has no end to count to)
+    def probe(self, *, count: bool = False) -> MediaInfo:
         stream = self._stream()
         context = stream.codec_context
         pixel_format = context.pix_fmt or "unknown"
@@ -83,10 +83,10 @@ class LiveSource:
 
     def frames_at(
         self,
-        indices: Sequence[int] | NDArray[np.int64],  # noqa: ARG002
+        indices: Sequence[int] | NDArray[np.int64],
         *,
-        depth: Depth = 8,  # noqa: ARG002
-        alpha: bool = False,  # noqa: ARG002
+        depth: Depth = 8,
+        alpha: bool = False,
     ) -> Frames:
         self._refuse("cannot be read out of order")
 

@@ -78,5 +78,5 @@ def _copy(frame: Frames) -> Frames:
     return Frames(frame.data.copy(), frame.pts_seconds, frame.duration_seconds)
 
 
-def start(options: Options) -> Flicker:  # noqa: ARG001 - it has none yet
+def start(options: Options) -> Flicker:
     return Flicker()

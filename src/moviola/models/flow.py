@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from moviola.card import Limits, ModelCard
 from moviola.errors import MissingExtraError
 from moviola.frames import Frames, Pixels
-from moviola.model import Context, Event, Window
+from moviola.model import Context, Events, Window
 from moviola.motion import Preset
 from moviola.timing import grid, moments
 
@@ -43,7 +43,7 @@ class Options(BaseModel):
     )
 
 
-def load(card: ModelCard, *, random: bool = False) -> FlowInterpolation:  # noqa: ARG001  (there are no weights)
+def load(card: ModelCard, *, random: bool = False) -> FlowInterpolation:
     """Raises MissingExtraError without OpenCV."""
     try:
         from moviola.motion.between import interpolate_pair
@@ -61,7 +61,7 @@ class FlowInterpolation:
     def __init__(self, interpolate_pair: Callable[..., Pixels]) -> None:
         self._interpolate_pair = interpolate_pair
 
-    def run(self, request: Interpolate, options: Options, context: Context) -> Iterator[Event]:
+    def run(self, request: Interpolate, options: Options, context: Context) -> Events:
         video = context.clip.info.video
         rate = grid(factor=request.factor, fps=request.fps, start_seconds=video.start_seconds)
 

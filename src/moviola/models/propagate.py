@@ -16,7 +16,7 @@ from moviola.card import Limits, ModelCard
 from moviola.errors import MissingExtraError
 from moviola.frames import Frames, Pixels
 from moviola.media.masks import open_mask
-from moviola.model import Context, Event, Note, Window
+from moviola.model import Context, Events, Note, Window
 from moviola.motion import Preset
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Options(BaseModel):
     preset: Preset = Field("fast", description="how much work is put into the optical flow")
 
 
-def load(card: ModelCard, *, random: bool = False) -> Propagate:  # noqa: ARG001  (there are no weights)
+def load(card: ModelCard, *, random: bool = False) -> Propagate:
     """Raises MissingExtraError without OpenCV."""
     try:
         from moviola.inpaint import fill
@@ -60,7 +60,7 @@ class Propagate:
     def __init__(self, fill: Callable[..., Pixels]) -> None:
         self._fill = fill
 
-    def run(self, request: Remove, options: Options, context: Context) -> Iterator[Event]:
+    def run(self, request: Remove, options: Options, context: Context) -> Events:
         """Ends with a Note where the mask selects nothing at all."""
         mask = open_mask(request.mask, context.clip.source)
         selects: dict[int, bool] = {}

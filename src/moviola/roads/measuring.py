@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import zip_longest
 
 from moviola import metrics
 from moviola.clip import Clip
 from moviola.errors import InputError, RequestError
 from moviola.frames import Depth
-from moviola.model import Event, Progress, Result
+from moviola.model import Events, Progress, Result
 from moviola.tasks import Measure, Scores
 
 _CHUNK = 8
 
 
-def measure(request: Measure) -> Iterator[Event]:
+def measure(request: Measure) -> Events:
     """Score `video`, against `reference` where the metric needs one. Videos are matched frame by frame.
 
     Raises RequestError for a metric, an option or a reference that does not fit, InputError where the two

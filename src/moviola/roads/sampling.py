@@ -16,14 +16,14 @@ from moviola.media.sample import choose
 from moviola.media.sink import check_output
 from moviola.media.stills import existing_stills
 from moviola.media.write import write
-from moviola.model import Event, Note, Progress, Result
+from moviola.model import Events, Note, Progress, Result
 from moviola.tasks import Sample, Sampled
 
 _BATCH_BYTES = 256 * 2**20
 """Frames are taken and written in batches of at most this size."""
 
 
-def sample(request: Sample) -> Iterator[Event]:
+def sample(request: Sample) -> Events:
     """Choose frames by their times, decode those and no others, write them as PNG if there is an output."""
     if request.output is not None and not is_sequence(request.output):
         raise RequestError(f"sample: output: {request.output} is no folder/ or folder/%05d.png")

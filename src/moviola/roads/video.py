@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ from moviola import registry
 from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import InputError, OutputError, RequestError
-from moviola.frames import Depth, Frames
+from moviola.frames import Depth
 from moviola.journal import Journal
 from moviola.media.encoding import Encoding, choose_encoding, is_sequence
 from moviola.media.scenes import WARMUP, mark_cuts
-from moviola.media.sink import SegmentWriter, Sink, check_output, open_sink
+from moviola.media.sink import check_output, open_sink
 from moviola.media.stills import folder_and_name
-from moviola.model import Committed, Event, Note, Partial, Result, Step
-from moviola.pipeline import Behind, prefetched
+from moviola.model import Committed, Events, Note, Partial, Result, Step
+from moviola.pipeline import prefetched
 from moviola.recipe import fingerprint, recipe
+from moviola.roads.recorder import recording
 from moviola.tasks import Interpolate, VideoResult, VideoTask, origin_name
 from moviola.windows import Place, Shape, cut_into_windows, feed
 
@@ -32,7 +33,7 @@ _CHUNK = 8
 """Frames read at once: enough to keep the decoder's threads busy, little enough to hold three of."""
 
 
-def make_video(request: VideoTask, *, random: bool = False) -> Iterator[Event]:
+def make_video(request: VideoTask, *, random: bool = False) -> Events:
     """Do a task whose result is a video. The last event is a `Result` with a `VideoResult`.
 
     random: load the model from a small configuration with random weights, for tests.
@@ -59,7 +60,7 @@ def make_video(request: VideoTask, *, random: bool = False) -> Iterator[Event]:
         sink = open_sink(output, journal.folder, encoding, overwrite=request.overwrite)
         yield from map(Note, notes)
         context = _Context(clip, encoding, journal.place())
-        with _Recorder(sink, journal) as recorder, closing(model.run(request, options, context)) as events:  # type: ignore[type-var]
+        with recording(sink, journal) as recorder, closing(model.run(request, options, context)) as events:
             for event in events:
                 match event:
                     case Partial(frames):
@@ -179,13 +180,13 @@ class _Context:
 
     def each_window(
         self, step: Step, *, size: int, before: int = 0, after: int = 0, fade: bool = False
-    ) -> Iterator[Event]:
+    ) -> Events:
         shape = Shape(size, before, after)
         first = max(0, self.place.start - before - WARMUP)
         depth: Depth = 8 if self.encoding.depth == 8 else 16
         chunks = self.clip.chunks(_CHUNK, start=first, depth=depth, alpha=self.encoding.alpha)
         windows = prefetched(cut_into_windows(mark_cuts(chunks), shape, first=first, place=self.place))
-        with closing(windows):  # type: ignore[type-var]
+        with closing(windows):
             yield from feed(step, windows, shape, fade=fade, tail=self.place.tail, total=self._frames())
 
     def _frames(self) -> int | None:
@@ -195,49 +196,3 @@ class _Context:
             return video.frame_count
         seconds = video.duration_seconds or self.clip.info.duration_seconds
         return round(seconds * video.average_rate) if seconds and video.average_rate else None
-
-
-class _Recorder:
-    """Writes segments in a thread of its own and journals each once it is on disk."""
-
-    def __init__(self, sink: Sink, journal: Journal) -> None:
-        self._sink = sink
-        self._journal = journal
-        self._number = journal.windows
-        self._behind = Behind()
-        self._segment = ExitStack()
-        self._writer: SegmentWriter | None = None
-        self._frames = 0
-
-    def write(self, frames: Frames) -> None:
-        self._behind.submit(self._write, frames)
-
-    def commit(self, window: Committed) -> None:
-        self._behind.submit(self._commit, window)
-
-    def _open(self) -> SegmentWriter:
-        if self._writer is None:
-            self._writer = self._segment.enter_context(self._sink.segment(self._number))
-        return self._writer
-
-    def _write(self, frames: Frames) -> None:
-        self._open().write(frames)
-        self._frames += len(frames)
-
-    def _commit(self, window: Committed) -> None:
-        self._open()
-        self._segment.close()
-        self._journal.commit(window, frames=self._frames)
-        self._number, self._writer, self._frames = window.number + 1, None, 0
-
-    def __enter__(self) -> _Recorder:
-        self._behind.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        try:
-            self._behind.__exit__(*error)
-        except BaseException as failure:
-            self._segment.__exit__(type(failure), failure, failure.__traceback__)
-            raise
-        self._segment.__exit__(*error)
