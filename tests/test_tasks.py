@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from moviola.errors import RequestError
 from moviola.tasks import TASKS, Interpolate, Measure, Remove, Sample, as_fraction, request
+from moviola.vocabulary import VERBS
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,10 @@ def test_what_cannot_be_meant_is_refused_in_one_line(task, fields, message):
     with pytest.raises(RequestError, match=message) as refusal:
         request(task, fields)
     assert "\n" not in str(refusal.value)
+
+
+def test_the_vocabulary_is_that_of_the_tasks():
+    assert {task.verb: task.__doc__ for task in TASKS} == VERBS
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.verb)

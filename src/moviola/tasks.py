@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from moviola.errors import RequestError
+from moviola.vocabulary import VERBS
 
 if TYPE_CHECKING:
     from moviola.clip import Clip
@@ -120,8 +121,7 @@ class VideoTask(Task):
 
 
 class Interpolate(VideoTask):
-    """Raise the frame rate: invent the pictures between the pictures."""
-
+    __doc__ = VERBS["interpolate"]
     verb: ClassVar[str] = "interpolate"
     model: str = Field("flow", description=_MODEL)
     factor: Rational | None = Field(None, description="multiply the rate: 2, 2.5, 5/2")
@@ -142,8 +142,7 @@ class Interpolate(VideoTask):
 
 
 class Remove(VideoTask):
-    """Remove an object and fill in what was behind it."""
-
+    __doc__ = VERBS["remove"]
     verb: ClassVar[str] = "remove"
     model: str = Field("propagate", description=_MODEL)
     mask: Annotated[
@@ -179,8 +178,7 @@ class VideoResult(BaseModel):
 
 
 class Measure(Task):
-    """Score a video, alone or against a reference."""
-
+    __doc__ = VERBS["measure"]
     verb: ClassVar[str] = "measure"
     metric: Annotated[str, Positional(), Field(description="which measure; see `moviola measure --help`")]
     video: Annotated[Origin, Positional(), Field(description="the video to score")]
@@ -206,8 +204,7 @@ class Scores(BaseModel):
 
 
 class Sample(Task):
-    """Take exact frames out of a video."""
-
+    __doc__ = VERBS["sample"]
     verb: ClassVar[str] = "sample"
     video: Annotated[Origin, Positional(), Field(description="the video")]
     n: Annotated[int | None, Short("n"), Field(None, ge=1, description="this many, evenly spread")]

@@ -13,6 +13,7 @@ HOUSE = Path(moviola.__file__).parent
 
 # From the ground up. A room may import itself (where it is a folder) and everything above it in this list.
 ROOMS = [
+    "vocabulary",
     "errors",
     "frames",
     "card",
@@ -108,7 +109,17 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_the_command_line_loads_no_media_and_no_models():
     code = "import moviola.cli"
-    assert not loaded_by(code) & {"torch", "cv2", "transformers", "diffusers", "ray", "av", "rich", "numpy"}
+    assert not loaded_by(code) & {
+        "torch",
+        "cv2",
+        "transformers",
+        "diffusers",
+        "ray",
+        "av",
+        "rich",
+        "numpy",
+        "pydantic",
+    }
 
 
 def test_finding_a_model_loads_no_network_library():

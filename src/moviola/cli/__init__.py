@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from moviola import __version__
-from moviola.cli import flags
 from moviola.errors import MoviolaError
-from moviola.tasks import TASKS, Task, request
+from moviola.vocabulary import VERBS
+
+if TYPE_CHECKING:
+    from moviola.tasks import Task
 
 _JSON = click.Option(["--json", "as_json"], is_flag=True, help="print one JSON document")
 
@@ -42,31 +44,36 @@ def moviola() -> None:
     """One system for every kind of video model."""
 
 
-def _command(task: type[Task]) -> click.Command:
-    """The command of a verb."""
+class _Verb(click.Command):
+    """The command of a verb. Its flags are made when they are needed, so that plain help comes at once."""
 
-    def do(as_json: bool, **given: Any) -> None:
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from moviola.cli.flags import parameters
+
+        return [*parameters(self._task()), *super().get_params(ctx)]
+
+    def do(self, as_json: bool, **given: Any) -> None:
         from moviola.cli import show
         from moviola.run import run
+        from moviola.tasks import request
 
         fields = {name: value for name, value in given.items() if value is not None}
-        result = show.follow(run(request(task, fields)))
+        result = show.follow(run(request(self._task(), fields)))
         if as_json:
             show.as_json(result)
         else:
             show.summary(result)
 
-    return click.Command(
-        task.verb,
-        callback=do,
-        params=[*flags.parameters(task), _JSON],
-        help=task.__doc__,
-        no_args_is_help=True,
-    )
+    def _task(self) -> type[Task]:
+        from moviola.tasks import TASKS
+
+        return next(task for task in TASKS if task.verb == self.name)
 
 
-for _task in TASKS:
-    moviola.add_command(_command(_task))
+for _name, _summary in VERBS.items():
+    _verb = _Verb(_name, help=_summary, params=[_JSON], no_args_is_help=True)
+    _verb.callback = _verb.do
+    moviola.add_command(_verb)
 
 
 @moviola.command(params=[_JSON])
