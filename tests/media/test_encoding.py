@@ -113,3 +113,16 @@ def test_odd_sizes_are_never_rounded() -> None:
     encoding = choose_encoding("a.mp4")
     assert encoding.pixel_format(64, 48) == "yuv420p"
     assert encoding.pixel_format(65, 48) == encoding.pixel_format(64, 49) == "yuv444p"
+
+
+def test_what_an_odd_size_costs_is_said() -> None:
+    odd = source(width=65)
+    assert any("65×48 is odd" in note for note in choose_encoding("a.mp4", odd).notes)
+    assert not choose_encoding("a.webm", odd).notes
+    assert not choose_encoding("a.mp4", source()).notes
+
+
+def test_on_a_grid_every_frame_lasts_to_its_next_place() -> None:
+    encoding = choose_encoding("a.mp4", rate=Fraction(5))
+    assert encoding.shortest * encoding.time_base == Fraction(1, 5)
+    assert choose_encoding("a.mp4").shortest == 1

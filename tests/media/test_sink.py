@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from moviola.errors import OutputError
 from moviola.frames import Frames
 from moviola.media.encoding import Encoding, choose_encoding
-from moviola.media.sink import Sink, open_sink
+from moviola.media.sink import Sink, check_output, open_sink
 
 VARIABLE = 0.5 + np.cumsum(np.random.default_rng(3).integers(21, 90, 23)) / 1000
 CODECS = [
@@ -257,3 +257,56 @@ def test_any_rising_times_survive(tmp_path_factory, steps, start, size, name) ->
     frames = timed(ticks / 90_000, width=32, height=32)
     write_segments(folder / name, choose_encoding(folder / name), frames, size)
     assert decoded_times(folder / name) == [Fraction(int(tick), 90_000) for tick in ticks]
+
+
+_TINY = """
+from pathlib import Path
+import sys
+import numpy as np
+from moviola.frames import Frames
+from moviola.media.encoding import choose_encoding
+from moviola.media.write import write
+noise = np.random.default_rng(0).integers(0, 255, (7, 64, 48, 3), np.uint8)
+for number in range(4):
+    path = Path(sys.argv[1]) / f"{number}.mp4"
+    write([Frames(noise, np.arange(7) / 25, np.full(7, 1 / 25))], path,
+          encoding=choose_encoding(path, codec="h265"))
+"""
+
+
+def test_narrow_pictures_do_not_break_x265(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _TINY, str(tmp_path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_encoder_that_refuses_is_quiet_about_it(tmp_path: Path) -> None:
+    script = _TINY.replace("64, 48", "2, 2").replace("h265", "av1")
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    assert "av1 cannot store 2×2" in done.stderr
+    assert "Svt" not in done.stderr
+
+
+def test_numbered_images_go_into_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("%03d.png", "."):
+        sink = open_sink(name, tmp_path / "work", choose_encoding(name), overwrite=True)
+        with sink.segment(0) as segment:
+            segment.write(Frames(moving(2), np.arange(2) / 25, np.full(2, 1 / 25)))
+        sink.finish(1)
+        shutil.rmtree(tmp_path / "work")
+    assert sorted(os.listdir()) == ["00000.png", "00001.png"]
+
+
+@pytest.mark.parametrize("name", ["/", "n" * 300 + ".mp4"])
+def test_names_that_cannot_be_are_refused_in_one_line(name: str) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        check_output(name)
+
+
+def test_at_an_exact_rate_the_last_frame_lasts_as_long_as_the_others(tmp_path: Path) -> None:
+    encoding = choose_encoding(tmp_path / "a.mp4", rate=Fraction(5))
+    frames = Frames(moving(3), np.array([0, 0.2, 0.4]), np.array([0.2, 0.2, 0.1]))
+    write_segments(tmp_path / "a.mp4", encoding, frames)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.duration * stream.time_base == Fraction(3, 5)

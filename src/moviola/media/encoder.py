@@ -65,6 +65,10 @@ _SWS_MATRICES = {
 _RANGES = {"limited": ColorRange.MPEG, "full": ColorRange.JPEG}
 
 
+# x265's look-ahead for macroblock trees writes past its buffers in pictures narrower than a block of 64.
+_X265_NARROWEST_TREE = 64
+
+
 def configure(context: VideoCodecContext, encoding: Encoding, width: int, height: int) -> None:
     """Set everything that an encoder of this stream must be opened with."""
     context.width, context.height = width, height
@@ -78,15 +82,18 @@ def configure(context: VideoCodecContext, encoding: Encoding, width: int, height
     context.color_trc = _code(TRANSFERS, encoding.colour.transfer)
     context.colorspace = _code(MATRICES, encoding.colour.matrix)
     context.color_range = _RANGES[encoding.colour.range or "limited"]
-    context.options = _SETTINGS[encoding.codec](encoding.quality or 0)
+    options = _SETTINGS[encoding.codec](encoding.quality or 0)
     if encoding.codec == "prores" and encoding.alpha:
-        context.options = {"profile": "4444", "alpha_bits": "16"}
+        options = {"profile": "4444", "alpha_bits": "16"}
     if encoding.codec == "h265" and encoding.container in ("mp4", "mov"):
         # Apple's players open HEVC only under this name.
         context.codec_tag = "hvc1"
+    if encoding.codec == "h265" and min(width, height) < _X265_NARROWEST_TREE:
+        options["x265-params"] += ":cutree=0"
     if encoding.codec == "av1":
-        # SVT-AV1 prints its banner past FFmpeg's log.
-        os.environ.setdefault("SVT_LOG", "1")
+        # SVT-AV1 prints its banner and its errors past FFmpeg's log; what fails is raised all the same.
+        os.environ.setdefault("SVT_LOG", "0")
+    context.options = options
 
 
 def open_encoder(encoding: Encoding, width: int, height: int) -> VideoCodecContext:
@@ -132,7 +139,7 @@ class RunEncoder:
         for picture, pts, end in zip(frames.data, starts, ends, strict=True):
             if pts in self._durations:
                 raise OutputError(_collision(pts, self._encoding))
-            self._durations[pts] = max(1, end - pts)
+            self._durations[pts] = max(self._encoding.shortest, end - pts)
             frame = self._paint(picture)
             frame.pts, frame.time_base = pts, self._encoding.time_base
             yield from self._collect(frame)

@@ -131,6 +131,11 @@ class Encoding:
         slots = np.rint((seconds - float(self.start)) * float(self.rate))
         return [round((self.start + int(slot) / self.rate) / self.time_base) for slot in slots]
 
+    @property
+    def shortest(self) -> int:
+        """How many ticks a frame lasts at least: on a grid, to its next place."""
+        return 1 if self.rate is None else round(1 / (self.rate * self.time_base))
+
     def pixel_format(self, width: int, height: int) -> str:
         """FFmpeg's name of the format that keeps exactly this size."""
         codec = CODECS[self.codec]
@@ -184,6 +189,11 @@ def choose_encoding(
     if aspect != 1 and container.format not in ("mp4", "mov") and name not in ("h264", "h265"):
         notes.append(f"the pixel aspect of {aspect} is lost: {name} in {container.format} states none here")
         aspect = Fraction(1)
+    if video and facts.odd and (video.width % 2 or video.height % 2):
+        notes.append(
+            f"{video.width}×{video.height} is odd, so {name} keeps it as 4:4:4, which browsers and "
+            "televisions may not play; write .webm to be safe"
+        )
     time_base = container.tick or _time_base(rate, video.time_base if video else None)
     average = rate or (video.average_rate if video else None) or Fraction(25)
     return Encoding(
@@ -205,13 +215,13 @@ def choose_encoding(
 def is_sequence(path: str | os.PathLike[str]) -> bool:
     """Whether the name means numbered images: `folder/`, `folder` or `folder/%05d.png`."""
     name = Path(path).name
-    return bool(re.search(r"%0?\d*d", name)) or not Path(path).suffix or Path(path).is_dir()
+    return bool(re.search(r"%0?\d*d", name)) or not Path(path).suffix or os.path.isdir(path)
 
 
 def _container(path: str | os.PathLike[str]) -> Container:
     suffix = Path(path).suffix.lower()
     if is_sequence(path):
-        if suffix not in ("", ".png") and not Path(path).is_dir():
+        if suffix not in ("", ".png") and not os.path.isdir(path):
             raise RequestError(f"{path}: image sequences are written as PNG; end the name in .png")
         return _FOLDER
     if suffix not in _CONTAINERS:

@@ -23,7 +23,7 @@ from moviola.media.encoding import ANIMATIONS, IMAGES, Encoding, is_sequence
 from moviola.media.mux import mux
 from moviola.media.packets import RunFile, read_header
 from moviola.media.source import Source
-from moviola.media.stills import existing_stills, write_stills
+from moviola.media.stills import existing_stills, folder_and_name, write_stills
 from moviola.media.tracks import Soundtrack
 
 
@@ -80,6 +80,15 @@ def open_sink(
 def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Raises OutputError, before any work is done, where the output exists or cannot be written."""
     final = Path(path)
+    try:
+        _check_place(final, overwrite=overwrite)
+    except OSError as error:
+        raise OutputError(f"cannot write {final}: {error.strerror}") from None
+
+
+def _check_place(final: Path, *, overwrite: bool) -> None:
+    if is_sequence(final) and not folder_and_name(final)[0].absolute().name:
+        raise OutputError(f"cannot write {final}: name a folder for the images")
     exists = existing_stills(final) if is_sequence(final) else final.exists()
     if exists and not overwrite:
         raise OutputError(f"{final} exists already; choose another name or pass --overwrite")

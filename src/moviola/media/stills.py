@@ -17,7 +17,7 @@ DEFAULT_NAME = "%05d.png"
 
 
 def folder_and_name(path: Path) -> tuple[Path, str]:
-    """`folder/` and `folder/%05d.png` as folder and printf pattern."""
+    """`folder/`, `folder/%05d.png` and `%05d.png` as folder and printf pattern."""
     if re.search(r"%0?\d*d", path.name):
         return path.parent, path.name
     return path, DEFAULT_NAME
@@ -37,9 +37,10 @@ def existing_stills(path: Path) -> list[Path]:
 
 
 def write_stills(path: Path, runs: Sequence[Path], recipe: Mapping[str, Any] | None) -> None:
-    """Files count from 0. They are written beside the folder and moved into place when all are there."""
+    """Files count from 0. They are written into a hidden folder and moved into place when all are there."""
     folder, name = folder_and_name(path)
-    partial = folder.with_name(f".{folder.name}.part")
+    # Inside of a folder that exists: what is beside it may be another disk, or closed to us.
+    partial = folder / ".part" if folder.exists() else folder.with_name(f".{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
