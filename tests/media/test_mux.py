@@ -186,3 +186,42 @@ def test_real_sound_survives(tmp_path: Path, media: Path) -> None:
     assert [payload for _, payload in packets(tmp_path / "out.mp4", "audio")] == [
         payload for _, payload in packets(source, "audio")
     ]
+
+
+def test_chapters_are_kept(tmp_path: Path) -> None:
+    plain, source = make_source(tmp_path / "plain.mp4", "aac"), tmp_path / "in.mkv"
+    chapters = [
+        {"id": 1, "start": 0, "end": 900, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}},
+        {"id": 2, "start": 900, "end": 2000, "time_base": Fraction(1, 1000), "metadata": {"title": "Two"}},
+    ]
+    with av.open(str(plain)) as given, av.open(str(source), "w") as output:
+        output.set_chapters(chapters)
+        stream = output.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    for target in ("out.mp4", "out.mkv", "again.mov"):
+        notes = copy(source if target != "again.mov" else tmp_path / "out.mp4", tmp_path / target)
+        with av.open(str(tmp_path / target)) as written:
+            found = written.chapters()
+        assert [float(c["start"] * c["time_base"]) for c in found] == [0, 0.9]
+        assert [c["metadata"]["title"] for c in found] == ["One", "Two"]
+        assert notes == []
+
+
+def test_an_attachment_that_is_left_out_is_said(tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as output:
+        stream = output.add_stream("mpeg4", rate=5, width=32, height=32)
+        output.add_attachment("font.ttf", "font/ttf", b"letters")
+        for packet in (*stream.encode(av.VideoFrame(32, 32, "yuv420p")), *stream.encode(None)):
+            output.mux(packet)
+    assert any("attachment" in note for note in copy(source, tmp_path / "out.mkv"))
+
+
+@pytest.mark.parametrize("codec", ["libopus", "flac"])
+def test_sound_that_mov_only_seems_to_hold_is_re_encoded(tmp_path: Path, codec: str) -> None:
+    notes = copy(make_source(tmp_path / "in.mkv", codec), tmp_path / "out.mov")
+    assert any("re-encoded" in note for note in notes)
+    assert packets(tmp_path / "out.mov", "audio")

@@ -51,6 +51,7 @@ def mux(
         output.metadata.update(metadata)
         if recipe is not None:
             output.metadata[RECIPE_KEY] = json.dumps(recipe, separators=(",", ":"), ensure_ascii=False)
+        output.set_chapters(sound.chapters)
         stream = _video_stream(output, encoding, header)
         packets, notes = sound.attach(output)
         output.start_encoding()

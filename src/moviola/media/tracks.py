@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -18,6 +18,9 @@ from moviola.media import subtitles
 from moviola.media.origin import Origin, find_origin
 from moviola.media.source import Source
 
+if TYPE_CHECKING:
+    from av.container.core import Chapter
+
 _FALLBACK = {
     "webm": ("libopus", "Opus"),
     "mp4": ("aac", "AAC"),
@@ -28,6 +31,9 @@ _OPUS_RATE = 48_000
 _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _FROM_ZERO = {"matroska", "webm"}
 """Containers without times below zero: their muxer would shift the picture too. Opus states its delay."""
+
+_NOT_IN_MOV = {"opus", "libopus", "flac", "truehd"}
+"""FFmpeg's muxer takes them for MOV and fails when it writes the header."""
 
 _OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "moviola"}
 """Metadata that speaks of the file it came from, not of what it shows."""
@@ -79,6 +85,11 @@ class Soundtrack:
         return {key: text for key, text in self._input.metadata.items() if key.lower() not in _OF_THE_FILE}
 
     @property
+    def chapters(self) -> list[Chapter]:
+        """The source's, except those of an excerpt, which would point elsewhere."""
+        return self._input.chapters() if self._input and self.span is None else []
+
+    @property
     def sample_rates(self) -> list[int]:
         return [stream.rate for stream in self._input.streams.audio] if self._input else []
 
@@ -95,6 +106,9 @@ class Soundtrack:
         writes: dict[int, subtitles.Write] = {}
         for stream in self._input.streams if self._input else ():
             if stream.type not in ("audio", "subtitle"):
+                # MP4 holds the titles of its chapters as a track of data.
+                if stream.type != "video" and not (stream.type == "data" and self.chapters):
+                    notes.append(f"{stream.type} track {stream.index} is left out")
                 continue
             write, note = _attach(stream, output)
             if write is not None:
@@ -143,6 +157,8 @@ def _attach(stream: Stream, output: OutputContainer) -> tuple[subtitles.Write | 
         return None, f"audio track {stream.index} is left out: its codec is unknown"
     if output.format.name == "mp4" and stream.codec_context.name.startswith("pcm_"):
         # ISO/IEC 23003-5 allows it since 2020, but browsers and most players stay silent.
+        return _recode(cast(AudioStream, stream), output)
+    if output.format.name == "mov" and stream.codec_context.name in _NOT_IN_MOV:
         return _recode(cast(AudioStream, stream), output)
     try:
         added = output.add_stream_from_template(stream, opaque=True)
