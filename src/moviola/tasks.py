@@ -71,8 +71,19 @@ Rational = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(/\d+)?$"}),
 ]
 
+
+def _named(value: Any) -> Any:
+    """An empty name would mean the current folder."""
+    if isinstance(value, str) and not value:
+        raise ValueError("the name is empty")
+    return value
+
+
 Origin = Annotated[
-    Any, PlainSerializer(lambda origin: origin_name(origin)), WithJsonSchema({"type": "string"})
+    Any,
+    BeforeValidator(_named),
+    PlainSerializer(lambda origin: origin_name(origin)),
+    WithJsonSchema({"type": "string"}),
 ]
 """Where a video comes from: path, URL, bytes, file object, folder, `folder/%05d.png`, array, camera."""
 
@@ -102,6 +113,7 @@ class VideoTask(Task):
     model: str = Field(description=_MODEL)
     output: Annotated[
         Path | None,
+        BeforeValidator(_named),
         Short("o"),
         Field(None, description="file to write, or folder/ or folder/%05d.png; default NAME-VERB.mp4"),
     ]
@@ -213,7 +225,10 @@ class Sample(Task):
     start: float | None = Field(None, description="from this time on, in seconds")
     stop: float | None = Field(None, description="up to this time, in seconds")
     output: Annotated[
-        Path | None, Short("o"), Field(None, description="folder/%05d.png to write; without it only times")
+        Path | None,
+        BeforeValidator(_named),
+        Short("o"),
+        Field(None, description="folder/%05d.png to write; without it only times"),
     ]
     overwrite: bool = Field(False, description="replace images that exist")
 
