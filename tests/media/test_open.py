@@ -54,3 +54,26 @@ def test_what_cannot_be_read_is_said() -> None:
         open_source(1.5)
     with pytest.raises(InputError, match="does not exist"):
         open_source("nowhere.mp4")
+
+
+def test_a_png_that_moves_is_an_animation(tmp_path: Path) -> None:
+    still, moving = tmp_path / "still.png", tmp_path / "moving.png"
+    PICTURE.save(still)
+    other = Image.eval(PICTURE, lambda value: 255 - value)
+    PICTURE.save(moving, save_all=True, append_images=[other])
+    assert len(open_source(moving).timeline()) == 2
+    assert len(open_source(still).timeline()) == 1
+
+
+@pytest.mark.parametrize("suffix", ["", ".mp4", ".png", ".gif"])
+def test_a_name_longer_than_a_name_can_be_is_only_missing(suffix: str) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        open_source("n" * 300 + suffix)
+
+
+def test_damage_is_told_without_reading(tmp_path: Path) -> None:
+    clip = render(tmp_path / "clip.mkv", count=20)
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 2 // 3])
+    source = open_source(clip)
+    source.timeline()
+    assert any("cut short" in loss for loss in source.losses)

@@ -69,9 +69,8 @@ class ContainerSource:
         """See `Source.read`. What damage takes away is left out, and told in `losses`."""
         if start < 0 or chunk < 1:
             raise RequestError(f"cannot read from frame {start} in chunks of {chunk}; both must be positive")
-        stop = len(self._index) if stop is None else min(stop, len(self._index))
-        for sentence in self._index.damage:
-            self._lose(sentence)
+        frames = len(self._timeline)
+        stop = frames if stop is None else min(stop, frames)
         if start < stop:
             yield from self._read(range(start, stop), chunk, self._painter(depth, alpha))
 
@@ -130,6 +129,8 @@ class ContainerSource:
 
     @cached_property
     def _timeline(self) -> Timeline:
+        for sentence in self._index.damage:
+            self._lose(sentence)
         return self._index.timeline()
 
     def _look(self, *, full: bool) -> Look:

@@ -123,7 +123,7 @@ def _find(path: Path) -> list[Path]:
 
 
 def _listed(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{folder} does not exist or is not a folder")
     return list(folder.iterdir())
 
@@ -156,7 +156,7 @@ def _load(picture: Picture) -> Pixels:
     """(H, W, 3 or 4) of uint8 or uint16."""
     if isinstance(picture, Image.Image):
         return pixels_of(picture)
-    if not picture.is_file():
+    if not os.path.isfile(picture):
         raise InputError(f"{picture} does not exist")
     try:
         with Image.open(picture) as image:

@@ -10,6 +10,7 @@ white on black:
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -112,7 +113,7 @@ def _find(origin: Any, width: int, height: int) -> tuple[str, int | None, Reader
         case Image.Image():
             picture = selected(origin)
             return "image", None, lambda _, count: repeat(picture, count)
-        case str() if _BOX.fullmatch(origin) and not Path(origin).exists():
+        case str() if _BOX.fullmatch(origin) and not os.path.exists(origin):
             return _box([int(number) for number in origin.split(",")], width, height)
         case [int(), int(), int(), int()]:
             return _box(list(origin), width, height)
@@ -157,11 +158,11 @@ def _stills(name: str, images: Sequence[Any]) -> tuple[str, int, Reader]:
 def _image_files(path: Path) -> list[Path] | None:
     """The images of a folder or a printf pattern, in order; None where `path` is neither."""
     folder, pattern = folder_and_name(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         files = [file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES]
         found = sorted(files, key=natural)
     elif folder != path:
-        found = numbered(folder, pattern) if folder.is_dir() else []
+        found = numbered(folder, pattern) if os.path.isdir(folder) else []
     else:
         return None
     if not found:

@@ -97,9 +97,9 @@ def _find_named(name: str) -> Origin:
     if scheme in ("http", "https"):
         return Origin(name, None, lambda: name)
     path = Path(url2pathname(urlsplit(name).path)) if scheme == "file" else Path(name)
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"{name} does not exist")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{name} is not a file")
     if not os.access(path, os.R_OK):
         raise InputError(f"{name} cannot be read: permission denied")

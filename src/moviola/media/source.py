@@ -130,15 +130,25 @@ def _open_named(name: str, rate: Any) -> Source:
 
         return LiveSource(name)
     path = Path(url2pathname(address.path)) if scheme == "file" else Path(name)
-    is_pattern = re.search(r"%\d*d", path.name) is not None and not path.exists()
-    if is_pattern or path.is_dir() or ending.endswith(_STILLS):
+    is_still = ending.endswith(_STILLS) and not (scheme in ("http", "https") or _is_animated(path))
+    is_pattern = re.search(r"%\d*d", path.name) is not None and not os.path.exists(path)
+    if is_pattern or os.path.isdir(path) or is_still:
         from moviola.media.images import ImagesSource
 
-        return ImagesSource([path] if ending.endswith(_STILLS) and not is_pattern else str(path), rate)
-    if path.exists() and ending.endswith(_ANIMATIONS):
+        return ImagesSource([path] if is_still and not is_pattern else str(path), rate)
+    if os.path.exists(path) and ending.endswith((*_ANIMATIONS, ".png")):
         from moviola.media.animation import AnimationSource
 
         return AnimationSource(path)
     from moviola.media.container import ContainerSource
 
     return ContainerSource(name)
+
+
+def _is_animated(path: Path) -> bool:
+    """Whether a PNG says, in a chunk before its first picture, that there are more (APNG)."""
+    if path.suffix.lower() != ".png" or not os.path.isfile(path):
+        return False
+    with path.open("rb") as file:
+        head = file.read(64 * 1024)
+    return b"acTL" in head.partition(b"IDAT")[0]
