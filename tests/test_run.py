@@ -19,7 +19,7 @@ from moviola.frames import Frames
 from moviola.model import Note, Progress, Result
 from moviola.run import run
 from moviola.stage import Motion, Scene, Shot
-from moviola.tasks import Interpolate, Remove, VideoResult, request
+from moviola.tasks import Interpolate, Measure, Remove, Sample, VideoResult, request
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +181,50 @@ def test_notes_say_what_is_lost(clip, tmp_path):
     task = request(Interpolate, {"video": clip, "factor": 2, "output": tmp_path / "smooth.gif"})
     notes = [event.text for event in run(task) if isinstance(event, Note)]
     assert any("sound" in note or "audio" in note for note in notes)
+
+
+def notes_of(task) -> str:
+    return "\n".join(event.text for event in run(task) if isinstance(event, Note))
+
+
+def test_a_lower_rate_and_an_unused_one_are_said(clip, tmp_path):
+    fields = {"video": clip, "fps": 10, "rate": 30, "output": tmp_path / "out.mp4"}
+    notes = notes_of(request(Interpolate, fields))
+    assert "10 frames/s are fewer than the input's 25: frames are left out" in notes
+    assert "rate 30 is not used" in notes
+
+
+def test_damage_is_told_by_every_verb(clip, tmp_path):
+    Clip(clip).save(tmp_path / "whole.mkv")
+    data = (tmp_path / "whole.mkv").read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(data[: len(data) * 2 // 3])
+    assert "cut short" in notes_of(request(Sample, {"video": cut, "n": 2}))
+    assert "cut short" in notes_of(request(Measure, {"video": cut, "metric": "flicker"}))
+
+
+def test_a_folder_of_images_lasts_as_long_as_its_clip(clip, tmp_path):
+    result = finish(request(Interpolate, {"video": clip, "factor": 2, "output": tmp_path / "folder"}))
+    assert result.duration_seconds == pytest.approx(result.frames / 50)
+
+
+def test_a_multiplied_rate_is_what_the_header_says(clip, tmp_path):
+    out = tmp_path / "out.mkv"
+    finish(request(Interpolate, {"video": clip, "factor": 2, "output": out}))
+    assert Clip(out).info.video.average_rate == pytest.approx(50, rel=0.05)
+
+
+def test_no_other_way_to_the_input_makes_it_an_output(clip, tmp_path):
+    before = clip.read_bytes()
+    (tmp_path / "link.mp4").symlink_to(clip)
+    os.link(clip, tmp_path / "hard.mp4")
+    (tmp_path / "folder").mkdir()
+    for output in (tmp_path / "link.mp4", tmp_path / "hard.mp4", tmp_path / "folder" / ".." / "link.mp4"):
+        with pytest.raises(OutputError, match="is the input too"):
+            finish(request(Interpolate, {"video": clip, "factor": 2, "output": output, "overwrite": True}))
+    with clip.open("rb") as file:
+        for origin in (Clip(clip), file):
+            fields = {"video": origin, "factor": 2, "output": clip, "overwrite": True}
+            with pytest.raises(OutputError, match="is the input too"):
+                finish(request(Interpolate, fields))
+    assert clip.read_bytes() == before

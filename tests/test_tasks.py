@@ -53,6 +53,7 @@ def test_any_positive_fraction_survives_its_text(rate):
         (Remove, {"video": "a.mp4"}, "mask: Field required"),
         (Remove, {"video": "a.mp4", "mask": ""}, "mask: the name is empty"),
         (Interpolate, {"video": "", "factor": 2}, "video: the name is empty"),
+        (Interpolate, {"video": "a\0.mp4", "factor": 2}, "video: the name holds a zero byte"),
         (Interpolate, {"video": "a.mp4", "factor": 2, "output": ""}, "output: the name is empty"),
         (Sample, {"video": "a.mp4"}, "exactly one of n, fps and times"),
         (Sample, {"video": "a.mp4", "n": 0}, "n: Input should be greater than or equal to 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,9 +50,9 @@ def fingerprint(origin: Any) -> dict[str, Any] | None:
     if not isinstance(origin, str | Path):
         return None
     path = Path(origin)
-    if path.is_dir():
+    if os.path.isdir(path):
         entries = sorted(path.iterdir())
         return {"files": len(entries), "modified": max((e.stat().st_mtime_ns for e in entries), default=0)}
-    if not path.exists():
+    if not os.path.exists(path):
         return {"name": str(origin)}
     return {"size": path.stat().st_size, "modified": path.stat().st_mtime_ns}

@@ -73,9 +73,9 @@ Rational = Annotated[
 
 
 def _named(value: Any) -> Any:
-    """An empty name would mean the current folder."""
-    if isinstance(value, str) and not value:
-        raise ValueError("the name is empty")
+    """An empty name would mean the current folder; a zero byte means nothing anywhere."""
+    if isinstance(value, str) and (not value or "\0" in value):
+        raise ValueError("the name is empty" if not value else "the name holds a zero byte")
     return value
 
 

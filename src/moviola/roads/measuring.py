@@ -8,7 +8,7 @@ from moviola import metrics
 from moviola.clip import Clip
 from moviola.errors import InputError, RequestError
 from moviola.frames import Depth
-from moviola.model import Events, Progress, Result
+from moviola.model import Events, Note, Progress, Result
 from moviola.tasks import Measure, Scores
 
 _CHUNK = 8
@@ -37,6 +37,8 @@ def measure(request: Measure) -> Events:
         values += score.update(*chunks).tolist()
         done += len(chunks[-1])
         yield Progress(done, total)
+    for text in (loss for clip in clips for loss in clip.source.losses):
+        yield Note(text)
     yield Result(
         Scores(
             metric=request.metric,

@@ -47,6 +47,8 @@ def sample(request: Sample) -> Events:
         for text in write(batches, request.output, encoding=encoding, overwrite=request.overwrite):
             yield Note(text)
         files = existing_stills(request.output)[: len(choice)]
+    for text in clip.source.losses:
+        yield Note(text)
     yield Result(
         Sampled(indices=choice.indices.tolist(), pts_seconds=choice.pts_seconds.tolist(), files=files)
     )

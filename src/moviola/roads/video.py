@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ def make_video(request: VideoTask, *, random: bool = False) -> Events:
     family, card = registry.find(request.model, task=request.verb)
     options = _validated(family.Options, request.options, card)
     clip = Clip(request.video, rate=request.rate)
-    request = _settled(request)
+    request = _settled(request, clip.source.name)
     output = request.output
     assert output is not None
     check_output(output, overwrite=request.overwrite)
@@ -81,7 +83,7 @@ def make_video(request: VideoTask, *, random: bool = False) -> Events:
             notes.append(text)
             yield Note(text)
 
-    written = Clip(output, rate=encoding.rate).info
+    written = Clip(output, rate=encoding.average_rate).info
     yield Result(
         VideoResult(
             output=output,
@@ -108,8 +110,8 @@ def _validated(options: type[BaseModel], given: Mapping[str, Any], card: ModelCa
         raise RequestError(f"option {name} of {card.id}: {first['msg']}; its options: {valid}") from None
 
 
-def _settled(request: VideoTask) -> VideoTask:
-    """The request with everything filled in that depends on its input and output."""
+def _settled(request: VideoTask, name: str) -> VideoTask:
+    """The request with everything filled in that depends on its input, called `name`, and output."""
     output = request.output
     if output is None:
         stem = Path(origin_name(request.video).rstrip("/")).stem or "video"
@@ -118,14 +120,20 @@ def _settled(request: VideoTask) -> VideoTask:
     if isinstance(request, Interpolate) and request.at_cut is None:
         # Numbered images carry no times: only repeating keeps their count in step with the clock.
         settled["at_cut"] = "repeat" if is_sequence(output) else "hold"
-    if isinstance(request.video, str | Path) and Path(request.video).absolute() == output.absolute():
+    if _same_place(Path(name), output):
         raise OutputError(f"{output} is the input too; choose another output")
     return request.model_copy(update=settled)
 
 
+def _same_place(origin: Path, output: Path) -> bool:
+    """Whether both name the same file, or the same folder of images, by whatever way."""
+    first, second = (folder_and_name(path)[0] if is_sequence(path) else path for path in (origin, output))
+    return os.path.exists(first) and os.path.exists(second) and first.samefile(second)
+
+
 def _work_folder(output: Path) -> Path:
     """Where unfinished work lies: beside the output, on the same disk."""
-    final = folder_and_name(output)[0] if is_sequence(output) else output
+    final = (folder_and_name(output)[0] if is_sequence(output) else output).absolute()
     return final.parent / f".{final.name}.moviola"
 
 
@@ -140,6 +148,14 @@ def _encoding(request: VideoTask, clip: Clip, card: ModelCard, output: Path) -> 
     if clear and not card.limits.alpha:
         notes.append(f"{card.id} knows no transparency; the input's alpha is dropped")
         clear = False
+    source_rate = video.average_rate or Fraction(25)
+    if isinstance(request, Interpolate) and request.fps is not None and request.fps < source_rate:
+        notes.append(
+            f"{float(request.fps):g} frames/s are fewer than the input's {float(source_rate):g}: "
+            "frames are left out"
+        )
+    if request.rate is not None and request.rate != source_rate:
+        notes.append(f"rate {request.rate} is not used: {clip.source.name} has times of its own")
     encoding = choose_encoding(
         output,
         clip.info,
@@ -149,6 +165,10 @@ def _encoding(request: VideoTask, clip: Clip, card: ModelCard, output: Path) -> 
         depth=int(request.depth) if request.depth else None if deep else 8,
         alpha=None if clear else False,
     )
+    if isinstance(request, Interpolate) and request.factor is not None:
+        encoding = replace(
+            encoding, average_rate=(encoding.average_rate * request.factor).limit_denominator(1001)
+        )
     return encoding, notes
 
 
