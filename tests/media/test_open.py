@@ -77,3 +77,9 @@ def test_damage_is_told_without_reading(tmp_path: Path) -> None:
     source = open_source(clip)
     source.timeline()
     assert any("cut short" in loss for loss in source.losses)
+
+
+def test_a_file_open_as_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_text("text")
+    with (tmp_path / "clip.mp4").open() as file, pytest.raises(InputError, match="open it with mode 'rb'"):
+        open_source(file)

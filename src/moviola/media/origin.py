@@ -108,6 +108,8 @@ def _find_named(name: str) -> Origin:
 
 def _find_file_object(file: IO[bytes]) -> Origin:
     name = str(getattr(file, "name", "file object"))
+    if isinstance(file, io.TextIOBase):
+        raise InputError(f"{name} is open as text; open it with mode 'rb'")
     lock = threading.Lock()
 
     def view() -> IO[bytes]:
