@@ -196,7 +196,7 @@ def measure(name: str, path: Path, repeats: int) -> list[dict[str, Any]]:
                 seconds.setdefault(peer, []).append(time.perf_counter() - began)
                 busy.setdefault(peer, []).append(time.process_time() - worked)
             except Exception as error:  # a peer that cannot read the file is a result too
-                results[peer] = " ".join(str(error).split())[:80] or type(error).__name__
+                results[peer] = type(error).__name__
     own, own_busy = statistics.median(seconds["moviola"]), statistics.median(busy["moviola"])
     rows = []
     for peer, result in results.items():

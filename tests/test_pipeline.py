@@ -59,10 +59,27 @@ def test_closing_closes_the_producer():
 
 def test_calls_run_in_order_and_are_all_done_at_the_end():
     done = []
-    with Behind(depth=2) as behind:
+    with Behind(limit=2) as behind:
         for number in range(20):
-            behind.submit(done.append, number)
+            behind.submit(done.append, number, weight=1)
     assert done == list(range(20))
+
+
+def test_what_waits_is_bounded_by_its_weight():
+    go, done = threading.Event(), []
+
+    def slow(number):
+        go.wait(5)
+        done.append(number)
+
+    with Behind(limit=10) as behind:
+        behind.submit(slow, 0, weight=6)
+        behind.submit(slow, 1, weight=4)
+        threading.Timer(0.1, go.set).start()
+        behind.submit(slow, 2, weight=1)
+        assert done[:1] == [0]
+        behind.submit(slow, 3, weight=99)
+    assert done == [0, 1, 2, 3]
 
 
 def test_an_error_of_a_call_is_raised_and_stops_those_after_it():
@@ -72,7 +89,7 @@ def test_an_error_of_a_call_is_raised_and_stops_those_after_it():
         raise OSError("disk full")
 
     def work():
-        with Behind(depth=5) as behind:
+        with Behind() as behind:
             behind.submit(done.append, 1)
             behind.submit(fail)
             behind.submit(done.append, 2)
@@ -90,7 +107,7 @@ def test_an_error_of_ones_own_drops_what_waits():
         go.wait(5)
 
     def work():
-        with Behind(depth=5) as behind:
+        with Behind() as behind:
             behind.submit(slow)
             behind.submit(done.append, 1)
             started.wait(5)

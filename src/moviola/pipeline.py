@@ -32,22 +32,29 @@ def prefetched(items: Iterator[T], ahead: int = 1) -> Generator[T, None, None]:
 
 
 class Behind:
-    """Runs calls one after the other in a thread, with at most `depth` waiting.
+    """Runs calls one after the other in a thread, while what waits weighs no more than `limit`.
 
     An error of a call is raised from a later `submit` or from leaving the `with` block, and no call after it
     is run. Leaving the block on an error of one's own drops the calls still waiting.
     """
 
-    def __init__(self, depth: int = 2) -> None:
-        self._depth = depth
-        self._pending: deque[Future[None]] = deque()
+    def __init__(self, limit: int = 64 * 2**20) -> None:
+        self._room = limit
+        self._pending: deque[tuple[Future[None], int]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="moviola-writer")
         self._failed = False
 
-    def submit(self, call: Callable[..., None], *args: Any) -> None:
-        while len(self._pending) >= self._depth:
-            self._pending.popleft().result()
-        self._pending.append(self._thread.submit(self._run, call, args))
+    def submit(self, call: Callable[..., None], *args: Any, weight: int = 0) -> None:
+        """weight: what the call holds on to, in bytes. One call alone may weigh more than the limit."""
+        while self._pending and (self._pending[0][0].done() or weight > self._room):
+            self._finish_oldest()
+        self._pending.append((self._thread.submit(self._run, call, args), weight))
+        self._room -= weight
+
+    def _finish_oldest(self) -> None:
+        future, weight = self._pending.popleft()
+        self._room += weight
+        future.result()
 
     def _run(self, call: Callable[..., None], args: tuple[Any, ...]) -> None:
         if self._failed:
@@ -65,4 +72,4 @@ class Behind:
         self._thread.shutdown(cancel_futures=error is not None)
         if error is None:
             while self._pending:
-                self._pending.popleft().result()
+                self._finish_oldest()

@@ -122,6 +122,23 @@ def test_what_an_odd_size_costs_is_said() -> None:
     assert not choose_encoding("a.mp4", source()).notes
 
 
+@pytest.mark.parametrize(
+    ("stored", "path", "told"),
+    [
+        ("yuv444p", "a.mp4", "4:4:4 becomes 4:2:0"),
+        ("yuv422p10le", "a.mp4", "4:2:2 becomes 4:2:0"),
+        ("yuv422p10le", "a.mov", "4:2:2 becomes 4:2:0"),
+        ("yuvj420p", "a.mp4", None),
+        ("rgb24", "a.mp4", None),
+        ("yuv444p", "frames/", None),
+    ],
+)
+def test_coarser_chroma_is_said(stored: str, path: str, told: str | None) -> None:
+    like = source(pixel_format=stored, bit_depth=10 if "10" in stored else 8)
+    notes = [note for note in choose_encoding(path, like).notes if "chroma" in note]
+    assert [told in note for note in notes] == ([True] if told else [])
+
+
 def test_on_a_grid_every_frame_lasts_to_its_next_place() -> None:
     encoding = choose_encoding("a.mp4", rate=Fraction(5))
     assert encoding.shortest * encoding.time_base == Fraction(1, 5)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from moviola.errors import RequestError
 from moviola.frames import Depth, Seconds
-from moviola.media.info import Colour, MediaInfo
+from moviola.media.info import Colour, MediaInfo, VideoTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,23 +180,12 @@ def choose_encoding(
     if rate is not None and rate <= 0:
         raise RequestError(f"a rate of {rate} frames per second is not possible; give one above 0")
     stored_depth = facts.depth(wanted_depth, keeps_alpha)
-    notes = []
-    if wants_alpha and not keeps_alpha:
-        notes.append(f"transparency is lost: {name} in {container.format} stores none")
-    if stored_depth < wanted_depth:
-        notes.append(f"{wanted_depth} bits per channel became {stored_depth}: {name} stores no more")
     aspect = video.sample_aspect if video else Fraction(1)
-    if aspect != 1 and container.format not in ("mp4", "mov") and name not in ("h264", "h265"):
-        notes.append(f"the pixel aspect of {aspect} is lost: {name} in {container.format} states none here")
+    if container.format not in ("mp4", "mov") and name not in ("h264", "h265"):
         aspect = Fraction(1)
-    if video and facts.odd and (video.width % 2 or video.height % 2):
-        notes.append(
-            f"{video.width}×{video.height} is odd, so {name} keeps it as 4:4:4, which browsers and "
-            "televisions may not play; write .webm to be safe"
-        )
     time_base = container.tick or _time_base(rate, video.time_base if video else None)
     average = rate or (video.average_rate if video else None) or Fraction(25)
-    return Encoding(
+    encoding = Encoding(
         codec=name,
         container=container.format,
         time_base=time_base,
@@ -208,8 +197,35 @@ def choose_encoding(
         average_rate=average.limit_denominator(1001),
         colour=_colour(video.colour if video else Colour(), video.pixel_format if video else "rgb24", name),
         sample_aspect=aspect,
-        notes=tuple(notes),
     )
+    return replace(encoding, notes=tuple(_losses(encoding, video, wanted_depth, wants_alpha)))
+
+
+def _losses(encoding: Encoding, video: VideoTrack | None, depth: int, alpha: bool) -> Iterator[str]:
+    """What of the source, or of what was asked for, this encoding does not keep."""
+    codec, place = CODECS[encoding.codec], f"{encoding.codec} in {encoding.container}"
+    if alpha and not encoding.alpha:
+        yield f"transparency is lost: {place} stores none"
+    if encoding.depth < depth:
+        yield f"{depth} bits per channel became {encoding.depth}: {encoding.codec} stores no more"
+    if video is None:
+        return
+    if encoding.sample_aspect != video.sample_aspect:
+        yield f"the pixel aspect of {video.sample_aspect} is lost: {place} states none here"
+    if codec.odd and (video.width % 2 or video.height % 2):
+        yield (
+            f"{video.width}×{video.height} is odd, so {encoding.codec} keeps it as 4:4:4, which browsers and "
+            "televisions may not play; write .webm to be safe"
+        )
+    had, kept = (_chroma(f) for f in (video.pixel_format, encoding.pixel_format(video.width, video.height)))
+    if had and kept and had > kept:
+        yield f"chroma of {had} becomes {kept}: {encoding.codec} is written so that every player can show it"
+
+
+def _chroma(pixel_format: str) -> str | None:
+    """How densely colour is stored, as "4:2:0"; None for R'G'B' and grey."""
+    found = re.match(r"yuv[aj]?4(\d)(\d)", pixel_format)
+    return f"4:{found[1]}:{found[2]}" if found else None
 
 
 def is_sequence(path: str | os.PathLike[str]) -> bool:

@@ -83,7 +83,8 @@ def similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     rows = len(a) - WINDOW + 1
     columns = a.shape[1] - WINDOW + 1
     bands = [slice(top, top + _BAND + WINDOW - 1) for top in range(0, rows, _BAND)]
-    return fsum(_band_sum(a[band], b[band]) for band in bands) / int(rows * columns)
+    # Single precision may end a hair above the greatest value there is.
+    return min(1.0, fsum(_band_sum(a[band], b[band]) for band in bands) / int(rows * columns))
 
 
 def _band_sum(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

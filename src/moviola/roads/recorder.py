@@ -34,7 +34,7 @@ class Recorder:
 
     def write(self, frames: Frames) -> None:
         """Add frames to the window under way."""
-        self._behind.submit(self._write, frames)
+        self._behind.submit(self._write, frames, weight=frames.data.nbytes)
 
     def commit(self, window: Committed) -> None:
         """Close the window under way, be it without any frames."""
