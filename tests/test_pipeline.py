@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from moviola.pipeline import Behind, prefetched
+from moviola.pipeline import Behind, mapped, prefetched
 
 
 def test_items_come_in_order():
@@ -55,6 +55,37 @@ def test_closing_closes_the_producer():
     next(items)
     items.close()
     assert closed.is_set()
+
+
+def test_results_come_in_the_order_of_their_items():
+    waits = [0.03, 0, 0.02, 0, 0.01, 0]
+
+    def work(number):
+        time.sleep(waits[number])
+        return number
+
+    assert list(mapped(work, range(6), workers=3)) == list(range(6))
+
+
+def test_work_side_by_side_takes_no_more_items_than_it_has_workers_for():
+    taken = []
+
+    def items():
+        for number in range(10):
+            taken.append(number)
+            yield number
+
+    results = mapped(lambda number: number, items(), workers=2)
+    assert next(results) == 0
+    assert taken == [0, 1, 2]
+    results.close()
+
+
+def test_an_error_of_work_side_by_side_comes_where_its_result_would():
+    results = mapped(lambda number: 1 // number, [1, 0, 1], workers=2)
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
 
 
 def test_calls_run_in_order_and_are_all_done_at_the_end():

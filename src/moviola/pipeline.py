@@ -1,14 +1,15 @@
-"""Reading ahead and writing behind, so that both overlap with the model."""
+"""Reading ahead, working side by side and writing behind: what lets a job use the whole machine."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _END: Any = object()
 
@@ -29,6 +30,24 @@ def prefetched(items: Iterator[T], ahead: int = 1) -> Generator[T, None, None]:
         close = getattr(items, "close", None)
         if close is not None:
             close()
+
+
+def mapped(call: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """`call(item)` for every item, in order, in so many threads; no more than one result each waits.
+
+    An error is raised where its result would have come.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="moviola-worker")
+    pending: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(call, item))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class Behind:

@@ -6,6 +6,7 @@ What happens between two frames is in `moviola.motion.between`; when pictures ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ from moviola.errors import MissingExtraError
 from moviola.frames import Frames, Pixels
 from moviola.model import Context, Events, Window
 from moviola.motion import Preset
-from moviola.timing import grid, moments
+from moviola.pipeline import mapped
+from moviola.timing import Moment, grid, moments
 
 if TYPE_CHECKING:
     from moviola.tasks import Interpolate
@@ -33,6 +35,10 @@ CARDS: Sequence[ModelCard] = (
         source="dense inverse search: Kroeger et al., ECCV 2016",
     ),
 )
+
+
+_AT_ONCE = 2
+"""Pairs of frames worked on side by side."""
 
 
 class Options(BaseModel):
@@ -65,22 +71,24 @@ class FlowInterpolation:
         video = context.clip.info.video
         rate = grid(factor=request.factor, fps=request.fps, start_seconds=video.start_seconds)
 
+        def pictures(data: Pixels, moments: list[Moment]) -> Frames:
+            frame = moments[0].frame
+            times = [moment.t for moment in moments]
+            if any(times):
+                made = self._interpolate_pair(data[frame], data[frame + 1], times, quality=options.quality)
+            else:
+                made = data[[frame] * len(moments)]
+            return Frames(
+                made,
+                np.array([moment.pts_seconds for moment in moments]),
+                np.array([moment.duration_seconds for moment in moments]),
+            )
+
         def step(window: Window) -> Iterator[Frames]:
-            data = window.frames.data
             due = moments(window, rate, at_cut=request.at_cut or "hold")
-            for frame, group in groupby(due, key=lambda moment: moment.frame):
-                shown = list(group)
-                times = [moment.t for moment in shown]
-                if any(times):
-                    a, b = data[frame], data[frame + 1]
-                    pictures = self._interpolate_pair(a, b, times, quality=options.quality)
-                else:
-                    pictures = data[[frame] * len(shown)]
-                yield Frames(
-                    pictures,
-                    np.array([moment.pts_seconds for moment in shown]),
-                    np.array([moment.duration_seconds for moment in shown]),
-                )
+            pairs = [list(group) for _, group in groupby(due, key=lambda moment: moment.frame)]
+            # OpenCV's own threads leave a part of every core idle; two pairs at once fill it.
+            yield from mapped(partial(pictures, window.frames.data), pairs, _AT_ONCE)
 
         size = window_size(video.width * video.height * (8 if video.bit_depth > 8 else 4))
         yield from context.each_window(step, size=size, after=1)
