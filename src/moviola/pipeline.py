@@ -54,7 +54,7 @@ class Behind:
     """Runs calls one after the other in a thread, while what waits weighs no more than `limit`.
 
     An error of a call is raised from a later `submit` or from leaving the `with` block, and no call after it
-    is run. Leaving the block on an error of one's own drops the calls still waiting.
+    is run. Leaving the block, on an error of one's own too, waits for the calls still waiting.
     """
 
     def __init__(self, limit: int = 64 * 2**20) -> None:
@@ -88,7 +88,7 @@ class Behind:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._thread.shutdown(cancel_futures=error is not None)
+        self._thread.shutdown()
         if error is None:
             while self._pending:
                 self._finish_oldest()
