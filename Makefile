@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 	$(BIN)/moviola demo $(if $(VIDEO),"$(VIDEO)") -o demo --overwrite
 
 test: check
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -34,18 +34,19 @@ def desk(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_an_example_runs_as_written(desk, number):
-    kind, text = EXAMPLES[number]
+def commands(kind: str, text: str) -> list[list[str]]:
     if kind == "python":
-        commands = [[sys.executable, "-c", text]]
-    else:
-        lines = [line[2:] for line in text.splitlines() if line.startswith("$ moviola ")]
-        assert lines, f"nothing to run in:\n{text}"
-        commands = [[sys.executable, "-m", *shlex.split(line, comments=True)] for line in lines]
-    for command in commands:
-        done = subprocess.run(command, cwd=desk, capture_output=True, text=True, env=os.environ)
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        return [[sys.executable, "-c", text]]
+    lines = [line[2:] for line in text.splitlines() if line.startswith("$ moviola ")]
+    assert lines, f"nothing to run in:\n{text}"
+    return [[sys.executable, "-m", *shlex.split(line, comments=True)] for line in lines]
+
+
+def test_the_examples_run_one_after_the_other_as_written(desk):
+    for kind, text in EXAMPLES:
+        for command in commands(kind, text):
+            done = subprocess.run(command, cwd=desk, capture_output=True, text=True, env=os.environ)
+            assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
 def test_the_readme_has_an_example_for_every_verb():
