@@ -192,7 +192,9 @@ class VideoResult(BaseModel):
 class Measure(Task):
     __doc__ = VERBS["measure"]
     verb: ClassVar[str] = "measure"
-    metric: Annotated[str, Positional(), Field(description="which measure; see `moviola measure --help`")]
+    metric: Annotated[
+        str, Positional(), Field(description="which measure: `moviola measure --help` lists them")
+    ]
     video: Annotated[Origin, Positional(), Field(description="the video to score")]
     reference: Annotated[
         Origin | None, Positional(), Field(None, description="the truth, for measures that compare")

@@ -63,7 +63,9 @@ def _of(task: type[Task]) -> Callable[[Verb], Verb]:
                 inspect.Parameter.POSITIONAL_OR_KEYWORD
                 if any(isinstance(mark, Positional) for mark in field.metadata)
                 else inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if field.is_required() else field.get_default(),
+                default=inspect.Parameter.empty
+                if field.is_required()
+                else field.get_default(call_default_factory=True),
             )
             for name, field in task.model_fields.items()
         ]

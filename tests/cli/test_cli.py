@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from moviola import metrics
 from moviola.film import film
 from moviola.stage import Motion, Scene, Shot
 from moviola.tasks import TASKS
@@ -59,6 +60,14 @@ def test_models_gives_a_list_of_cards():
 def test_models_test_exits_0_when_the_path_runs():
     done = moviola("models", "test", "flow")
     assert done.returncode == 0, done.stderr
+    assert "flow can interpolate" in done.stdout
+
+
+def test_help_of_measure_lists_the_metrics():
+    text = moviola("measure", "--help").stdout
+    for name in metrics.names():
+        assert name in text
+    assert "the video to score" in text
 
 
 def test_models_show_lists_the_options():

@@ -52,6 +52,17 @@ class _Verb(click.Command):
 
         return [*parameters(self._task()), *super().get_params(ctx)]
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from moviola.cli.flags import arguments
+
+        with formatter.section("Arguments"):
+            formatter.write_dl(arguments(self._task()))
+        if self.name == "measure":
+            from moviola import metrics
+
+            with formatter.section("Metrics"):
+                formatter.write_dl([(name, metrics.find(name).SUMMARY) for name in metrics.names()])
+
     def do(self, as_json: bool, **given: Any) -> None:
         from moviola.cli import show
         from moviola.run import run
@@ -134,7 +145,7 @@ def test_model(model: str, as_json: bool) -> None:
         show.as_json([result.model_dump(mode="json") for result in results])
     else:
         for result in results:
-            show.summary(result)
+            click.echo(f"{result.model} can {result.task}: {result.frames} frames in {result.seconds:.1f} s")
 
 
 @moviola.command()

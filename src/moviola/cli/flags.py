@@ -17,9 +17,22 @@ def parameters(task: type[Task]) -> list[click.Parameter]:
     return [_parameter(name, field) for name, field in task.model_fields.items()]
 
 
+def arguments(task: type[Task]) -> list[tuple[str, str]]:
+    """Name and description of what is given by place; click's own help leaves these out."""
+    return [
+        (name.upper(), field.description or "")
+        for name, field in task.model_fields.items()
+        if _is_positional(field)
+    ]
+
+
+def _is_positional(field: FieldInfo) -> bool:
+    return any(isinstance(mark, Positional) for mark in field.metadata)
+
+
 def _parameter(name: str, field: FieldInfo) -> click.Parameter:
     kind = _without_none(field.annotation)
-    if any(isinstance(mark, Positional) for mark in field.metadata):
+    if _is_positional(field):
         return click.Argument([name], required=field.is_required())
     flag = f"--{name.replace('_', '-')}"
     shorts = [f"-{mark.letter}" for mark in field.metadata if isinstance(mark, Short)]
