@@ -228,3 +228,11 @@ def test_no_other_way_to_the_input_makes_it_an_output(clip, tmp_path):
             with pytest.raises(OutputError, match="is the input too"):
                 finish(request(Interpolate, fields))
     assert clip.read_bytes() == before
+
+
+def test_other_video_tracks_are_not_dropped_in_silence(media, tmp_path):
+    two_tracks = media / "codecs" / "nasa_13013.mp4"
+    events = run(request(Interpolate, {"video": two_tracks, "factor": 2, "output": tmp_path / "smooth.mp4"}))
+    first = next(events)
+    events.close()
+    assert first == Note("of 2 video tracks only track 3 is kept")

@@ -148,6 +148,8 @@ def _encoding(request: VideoTask, clip: Clip, card: ModelCard, output: Path) -> 
     if clear and not card.limits.alpha:
         notes.append(f"{card.id} knows no transparency; the input's alpha is dropped")
         clear = False
+    if len(clip.info.videos) > 1:
+        notes.append(f"of {len(clip.info.videos)} video tracks only track {video.index} is kept")
     source_rate = video.average_rate or Fraction(25)
     if isinstance(request, Interpolate) and request.fps is not None and request.fps < source_rate:
         notes.append(
