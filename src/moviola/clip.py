@@ -86,7 +86,7 @@ class Clip:
         from moviola.media.write import write
 
         chosen = choose_encoding(path, self.info, **encoding)
-        chunks = self.chunks(depth=8 if chosen.depth == 8 else 16, alpha=chosen.alpha)
+        chunks = self.chunks(depth=chosen.depth_in_memory, alpha=chosen.alpha)
         write(
             chunks,
             path,

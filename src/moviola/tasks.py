@@ -21,6 +21,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from moviola.errors import RequestError
 from moviola.vocabulary import VERBS
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Positional:
     """Marks a field that is given by place, not by name, on the command line."""
+
+
+def is_positional(field: FieldInfo) -> bool:
+    return any(isinstance(mark, Positional) for mark in field.metadata)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from moviola.run import run
 from moviola.tasks import (
     Interpolate,
     Measure,
-    Positional,
     Remove,
     Sample,
     Sampled,
     Scores,
     Task,
     VideoResult,
+    is_positional,
     request,
 )
 
@@ -61,7 +61,7 @@ def _of(task: type[Task]) -> Callable[[Verb], Verb]:
             inspect.Parameter(
                 name,
                 inspect.Parameter.POSITIONAL_OR_KEYWORD
-                if any(isinstance(mark, Positional) for mark in field.metadata)
+                if is_positional(field)
                 else inspect.Parameter.KEYWORD_ONLY,
                 default=inspect.Parameter.empty
                 if field.is_required()

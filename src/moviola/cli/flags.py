@@ -9,7 +9,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from moviola.errors import RequestError
-from moviola.tasks import Positional, Short, Task
+from moviola.tasks import Short, Task, is_positional
 
 
 def parameters(task: type[Task]) -> list[click.Parameter]:
@@ -22,17 +22,13 @@ def arguments(task: type[Task]) -> list[tuple[str, str]]:
     return [
         (name.upper(), field.description or "")
         for name, field in task.model_fields.items()
-        if _is_positional(field)
+        if is_positional(field)
     ]
-
-
-def _is_positional(field: FieldInfo) -> bool:
-    return any(isinstance(mark, Positional) for mark in field.metadata)
 
 
 def _parameter(name: str, field: FieldInfo) -> click.Parameter:
     kind = _without_none(field.annotation)
-    if _is_positional(field):
+    if is_positional(field):
         return click.Argument([name], required=field.is_required())
     flag = f"--{name.replace('_', '-')}"
     shorts = [f"-{mark.letter}" for mark in field.metadata if isinstance(mark, Short)]

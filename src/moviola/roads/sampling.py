@@ -42,7 +42,7 @@ def sample(request: Sample) -> Events:
         yield Progress(0, len(choice))
         video = clip.info.video
         encoding = choose_encoding(request.output, clip.info)
-        depth: Depth = 8 if encoding.depth == 8 else 16
+        depth = encoding.depth_in_memory
         batches = _batches(clip, choice.indices, depth, encoding.alpha, video.width * video.height)
         for text in write(batches, request.output, encoding=encoding, overwrite=request.overwrite):
             yield Note(text)

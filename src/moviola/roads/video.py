@@ -18,7 +18,6 @@ from moviola import registry
 from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import InputError, OutputError, RequestError
-from moviola.frames import Depth
 from moviola.journal import Journal
 from moviola.media.encoding import Encoding, choose_encoding, is_sequence
 from moviola.media.scenes import WARMUP, mark_cuts
@@ -205,7 +204,7 @@ class _Context:
     ) -> Events:
         shape = Shape(size, before, after)
         first = max(0, self.place.start - before - WARMUP)
-        depth: Depth = 8 if self.encoding.depth == 8 else 16
+        depth = self.encoding.depth_in_memory
         chunks = self.clip.chunks(_CHUNK, start=first, depth=depth, alpha=self.encoding.alpha)
         windows = prefetched(cut_into_windows(mark_cuts(chunks), shape, first=first, place=self.place))
         with closing(windows):
