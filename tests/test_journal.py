@@ -9,7 +9,7 @@ from moviola.errors import OutputError
 from moviola.frames import Frames
 from moviola.journal import Journal
 from moviola.model import Committed
-from moviola.windows import Place
+from moviola.model import Place
 
 JOB = {"request": "remove", "seed": 1}
 

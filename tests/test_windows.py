@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from moviola.frames import Frames
 from moviola.model import Window
-from moviola.windows import Place, Shape, cross_faded, cut_into_windows
+from moviola.model import Place
+from moviola.windows import Shape, cross_faded, cut_into_windows
 
 
 def numbered(count: int, first: int = 0) -> Frames:

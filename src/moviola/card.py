@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 CardId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)?$")]
 """Lower case with hyphens, beginning with the family's name: `flow`, `svd-xt`, `runway/gen4.5`."""
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
 
 
 class _Facts(BaseModel):
@@ -16,13 +19,60 @@ class _Facts(BaseModel):
 
 
 class Weights(_Facts):
-    """One file of a checkpoint on the Hugging Face Hub, pinned."""
+    """A repository on the Hugging Face Hub that holds a checkpoint, or one part of it."""
 
     repo: str
-    file: str
-    revision: str
-    sha256: str | None = None
+    revision: str = Field(default="main", description="a branch is pinned to its commit by the first pull")
+    files: tuple[str, ...] = Field(default=(), description="glob patterns of what is needed; all where empty")
     size_bytes: int | None = None
+    gated: bool = Field(default=False, description="whether its licence has to be accepted on the Hub first")
+
+
+class Part(_Facts):
+    """One network of a checkpoint.
+
+    name: the component's name in the diffusers layout. parameters: how many in all its networks of that name.
+    """
+
+    name: str
+    parameters: int
+    role: Literal["denoiser", "text", "image", "codec", "other"]
+
+
+class Denoiser(_Facts):
+    """What one forward pass of the denoiser costs, for one sample.
+
+    A transformer works on tokens of `patch` latents of `stride` pixels: every token passes through
+    `token_parameters`, attends in `layers` of `width` to all others, to `joint_tokens` of text that take part
+    and to `cross_tokens` of text that are only looked at. A U-Net costs `macs_per_pixel` multiply-adds for
+    each pixel of each frame. stride, patch: (time, height, width).
+    """
+
+    stride: tuple[int, int, int]
+    patch: tuple[int, int, int] = (1, 1, 1)
+    layers: int = 0
+    width: int = 0
+    token_parameters: int = 0
+    joint_tokens: int = 0
+    cross_tokens: int = 0
+    macs_per_pixel: float = 0.0
+    whole_guidance: bool = Field(
+        default=True, description="whether guidance runs the prompt and its negative as one batch of two"
+    )
+
+
+class Native(_Facts):
+    """What a checkpoint was made for: the values a request has where it gives none.
+
+    size: width, height. fps: frames per second of what comes out. guidance: None where there is none.
+    """
+
+    size: Size
+    frames: int
+    fps: float
+    steps: int
+    guidance: float | None = None
+    strength: float = Field(default=0.8, description="of an edit: 0 changes nothing, 1 everything")
 
 
 class Limits(_Facts):
@@ -32,11 +82,17 @@ class Limits(_Facts):
     """
 
     min_frames: int | None = None
-    max_frames: int | None = None
-    min_size: tuple[int, int] | None = Field(default=None, description="width, height")
-    max_size: tuple[int, int] | None = Field(default=None, description="width, height")
+    max_frames: int | None = Field(default=None, description="in one piece; more are made in chunks")
+    frame_step: int = Field(default=1, description="frames are a multiple of this …")
+    frame_base: int = Field(default=0, description="… plus this: 4k + 1 is step 4, base 1")
+    min_size: Size | None = Field(default=None, description="width, height")
+    max_size: Size | None = Field(default=None, description="width, height")
     size_multiple: int = 1
+    sizes: tuple[Size, ...] = Field(default=(), description="the only sizes there are, where not empty")
+    max_pixels: int | None = Field(default=None, description="width times height")
+    any_fps: bool = Field(default=False, description="whether the model is told a frame rate and follows it")
     max_seconds: float | None = None
+    max_prompt_tokens: int | None = None
     max_depth: int = Field(default=8, description="bits per channel the model keeps")
     alpha: bool = Field(default=False, description="whether transparency survives")
 
@@ -50,7 +106,16 @@ class ModelCard(_Facts):
     licence: str
     extra: str | None = None
     limits: Limits = Limits()
+    native: Native | None = None
+    takes: tuple[str, ...] = Field(default=(), description="fields of the request that not all models take")
+    needs: tuple[str, ...] = Field(default=(), description="those of them that must be given")
     weights: tuple[Weights, ...] = ()
+    parts: tuple[Part, ...] = ()
+    denoiser: Denoiser | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="bfloat16", description="what the weights are published and best run in"
+    )
     hosted: bool = False
+    commercial: bool = Field(default=True, description="whether the licence allows commercial use")
     source: str | None = Field(default=None, description="where the method or the checkpoint is published")
     facts: Mapping[str, Any] = Field(default_factory=dict, description="what only this family states")

@@ -13,8 +13,7 @@ import numpy as np
 
 from moviola.errors import OutputError
 from moviola.frames import Frames
-from moviola.model import Committed
-from moviola.windows import Place
+from moviola.model import Committed, Place
 
 try:
     import fcntl

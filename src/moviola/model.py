@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pydantic import BaseModel
 
 from moviola.card import ModelCard
 from moviola.frames import Frames
+from moviola.plan.plan import Plan
 
 if TYPE_CHECKING:
     from moviola.clip import Clip
@@ -53,13 +58,38 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """A small early look at frames that are still being made."""
+
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """The sound that goes with the window under way.
+
+    samples: (n, channels) float32 in -1 to 1. rate: in Hz.
+    """
+
+    samples: NDArray[np.float32]
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """How the work is run from here on; a later one replaces an earlier."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The last event: the task's result schema."""
 
     value: Any
 
 
-Event = Progress | Note | Partial | Committed | Result
+Event = Progress | Note | Partial | Committed | Preview | Sound | Planned | Result
 
 Events = Generator[Event, None, None]
 """Work under way. Closing it stops the work within one step."""
@@ -90,11 +120,28 @@ Step = Callable[[Window], Iterator[Frames]]
 """A model's work on one window: yields the frames that replace the window's core, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where work stands: the number of the next window, the presentation index of its core's first frame,
+    and what is left of the answer before it to cross-fade with."""
+
+    number: int = 0
+    start: int = 0
+    tail: Frames | None = None
+
+
 class Context(Protocol):
     """What `run` hands a model beside the request."""
 
     @property
-    def clip(self) -> Clip: ...
+    def clip(self) -> Clip:
+        """The input video; there is none where a video is generated."""
+        ...
+
+    @property
+    def place(self) -> Place:
+        """Where to begin: for a model that makes its windows itself. `each_window` begins there of itself."""
+        ...
 
     def each_window(
         self, step: Step, *, size: int, before: int = 0, after: int = 0, fade: bool = False
@@ -106,6 +153,18 @@ class Context(Protocol):
             overlap their answers are cross-faded; otherwise `step` answers for the core alone.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a model is loaded from and how.
+
+    folders: one for each of the card's `weights`, in their order; or the one a user gave in their place.
+    plan: None for a model without weights.
+    """
+
+    folders: tuple[Path, ...] = ()
+    plan: Plan | None = None
 
 
 class Model(Protocol):
@@ -120,6 +179,17 @@ class Family(Protocol):
     CARDS: Sequence[ModelCard]
     Options: type[BaseModel]
 
-    def load(self, card: ModelCard, *, random: bool = False) -> Model:
-        """Make the model ready. random: from a small configuration with random weights, for tests."""
+    def load(self, card: ModelCard, setup: Setup) -> Model:
+        """Make the model ready."""
+        ...
+
+
+class WeightedFamily(Family, Protocol):
+    """A family whose models have weights."""
+
+    def tiny(self, card: ModelCard, folder: Path) -> ModelCard:
+        """Save a small random checkpoint in the published layout, for tests and for trying a machine.
+
+        Returns the card that describes it: the same but for `limits`, `native` and `parts`.
+        """
         ...

@@ -5,6 +5,7 @@ A field marked `Positional` is an argument on the command line; all others are `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    PositiveInt,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -55,11 +57,11 @@ _NTSC = {
 
 
 def as_fraction(value: Any) -> Fraction:
-    """An exact positive number from an int, a float, "5/2", "2.5" or "23.976" (which means 24000/1001).
+    """An exact positive number from an int, a float, "5/2", "16:9", "2.5" or "23.976" (which means 24000/1001).
 
     Raises ValueError for anything that is not above zero and below 100,000.
     """
-    text = str(value).strip()
+    text = str(value).strip().replace(":", "/")
     try:
         number = _NTSC.get(text) or Fraction(text)
     except (ValueError, ZeroDivisionError):
@@ -73,7 +75,7 @@ Rational = Annotated[
     Fraction,
     BeforeValidator(as_fraction),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(/\d+)?$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?([/:]\d+)?$"}),
 ]
 
 
@@ -101,6 +103,41 @@ def origin_name(origin: Any) -> str:
     return name if isinstance(name, str) else type(origin).__name__
 
 
+def as_size(value: Any) -> Any:
+    """Width and height from "832x480" or "832×480"."""
+    match = re.fullmatch(r"\s*(\d+)\s*[x×*]\s*(\d+)\s*", value) if isinstance(value, str) else None
+    if isinstance(value, str) and match is None:
+        raise ValueError(f"{value!r} is no size; write WIDTHxHEIGHT, as 832x480")
+    return (int(match[1]), int(match[2])) if match else value
+
+
+Size = Annotated[
+    tuple[PositiveInt, PositiveInt],
+    BeforeValidator(as_size),
+    PlainSerializer(lambda size: f"{size[0]}x{size[1]}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+x\d+$"}),
+]
+
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def as_bytes(value: Any) -> Any:
+    """Bytes from "8GB", "500 MiB" or a number; K, M, G and T are powers of 1024."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", value.lower())
+    if match is None:
+        raise ValueError(f"{value!r} is no amount of memory; write it as 8GB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def said(value: Any) -> Any:
+    """A prompt says something."""
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("the prompt is empty")
+    return value
+
+
 class Task(BaseModel):
     """A request. `verb` names it everywhere: `moviola.verb(...)`, `moviola verb`, `POST /verb`."""
 
@@ -111,10 +148,9 @@ class Task(BaseModel):
 _MODEL = "id of the model; see `moviola models`"
 
 
-class VideoTask(Task):
+class Making(Task):
     """A request that a model answers with a new video."""
 
-    video: Annotated[Origin, Positional(), Field(description="the video: file, URL, folder of images")]
     model: str = Field(description=_MODEL)
     output: Annotated[
         Path | None,
@@ -123,18 +159,102 @@ class VideoTask(Task):
         Field(None, description="file to write, or folder/ or folder/%05d.png; default NAME-VERB.mp4"),
     ]
     overwrite: bool = Field(False, description="replace the output where it exists")
-    rate: Rational | None = Field(
-        None, description="frames per second of an input without times (images); default 25"
-    )
     codec: str | None = Field(None, description="h264, h265, av1, vp9, prores, ffv1, gif, webp, png")
     quality: int | None = Field(None, description="the codec's own constant-quality value (CRF)")
     depth: Literal["8", "10"] | None = Field(None, description="bits per channel written; default as input")
-    audio: bool = Field(True, description="keep sound and subtitles")
+    audio: bool = Field(True, description="keep sound and subtitles, or make them where the model can")
     options: Annotated[
         Mapping[str, Any],
         Short("O"),
         Field(default_factory=dict, description="KEY=VALUE, the model's own; see `moviola models show ID`"),
     ]
+
+
+class VideoTask(Making):
+    """A request that turns one video into another."""
+
+    video: Annotated[Origin, Positional(), Field(description="the video: file, URL, folder of images")]
+    rate: Rational | None = Field(
+        None, description="frames per second of an input without times (images); default 25"
+    )
+
+
+class Synthesis(Making):
+    """What every request to a generative model may say."""
+
+    negative_prompt: str | None = Field(None, description="what should not be seen")
+    seed: int | None = Field(
+        None, ge=0, lt=2**63, description="same seed, same video; default a new one, told and recorded"
+    )
+    steps: int | None = Field(None, ge=1, le=1000, description="denoising steps; default the model's own")
+    guidance: float | None = Field(
+        None, ge=0, le=100, description="how closely the prompt is followed; default the model's own"
+    )
+    size: Size | None = Field(None, description="WIDTHxHEIGHT in pixels; default the model's own")
+    count: int = Field(1, ge=1, le=100, description="how many takes, each with a seed of its own")
+    fit: bool = Field(False, description="take the nearest the model can do where it cannot do what is asked")
+    speed: Literal["exact", "balanced", "fast"] = Field(
+        "exact", description="exact changes nothing; the others skip work that changes little"
+    )
+    device: str | None = Field(None, description="cpu, cuda, cuda:1, mps; default the best there is")
+    dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
+        None, description="numbers the model computes in; default the best for model and device"
+    )
+    memory: Annotated[
+        int | None,
+        BeforeValidator(as_bytes),
+        Field(None, description="use at most this much of the device: 8GB; default what is free"),
+    ]
+    weights: Annotated[
+        Path | None,
+        BeforeValidator(_named),
+        Field(None, description="folder of a checkpoint in diffusers layout, in place of the published one"),
+    ]
+    preview: Annotated[
+        Path | None,
+        BeforeValidator(_named),
+        Field(None, description="file to keep a small early look at the work in: look.webp"),
+    ]
+
+
+class Generate(Synthesis):
+    __doc__ = VERBS["generate"]
+    verb: ClassVar[str] = "generate"
+    prompt: Annotated[
+        str | None, Positional(), BeforeValidator(said), Field(None, description="what should be seen")
+    ]
+    model: str = Field("wan2.1-t2v-1.3b", description=_MODEL)
+    image: Origin | None = Field(None, description="the first frame: image file, URL, array")
+    last_image: Origin | None = Field(None, description="the last frame")
+    seconds: float | None = Field(None, gt=0, le=3600, description="how long the video is")
+    frames: int | None = Field(None, ge=1, le=100_000, description="how many frames, in place of seconds")
+    fps: Rational | None = Field(None, description="frames per second; default the model's own")
+    aspect: Rational | None = Field(None, description="shape in place of size: 16:9, 1, 2.39")
+    motion: float | None = Field(None, ge=0, le=1, description="how much moves, where the model has a say")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.seconds is not None and self.frames is not None:
+            raise ValueError("give seconds or frames, not both")
+        if self.size is not None and self.aspect is not None:
+            raise ValueError("give size or aspect, not both")
+        return self
+
+
+class Edit(Synthesis, VideoTask):
+    __doc__ = VERBS["edit"]
+    verb: ClassVar[str] = "edit"
+    prompt: Annotated[
+        str | None, Positional(), BeforeValidator(said), Field(None, description="what should be seen")
+    ]
+    model: str = Field("wan2.1-t2v-1.3b", description=_MODEL)
+    strength: float | None = Field(
+        None, gt=0, le=1, description="how much may change, above 0 to 1; default the model's own"
+    )
+    mask: Origin | None = Field(
+        None, description="what to change, white on black: image, video, folder; or a box as x,y,w,h"
+    )
+    image: Origin | None = Field(None, description="a picture to follow, where the model takes one")
 
 
 class Interpolate(VideoTask):
@@ -173,6 +293,7 @@ class VideoResult(BaseModel):
 
     recipe: the request, model and versions that made it; embedded in the file too.
     notes: choices made and things lost, one sentence each.
+    takes: the further videos where `count` asked for several; this is the first.
     resumed_windows: how many windows were taken over from an interrupted run.
     """
 
@@ -186,6 +307,7 @@ class VideoResult(BaseModel):
     resumed_windows: int
     notes: list[str]
     recipe: dict[str, Any]
+    takes: list[VideoResult] = Field(default_factory=list)
 
     @property
     def clip(self) -> Clip:
@@ -264,5 +386,40 @@ def request(task: type[Task], fields: Mapping[str, Any]) -> Task:
         raise RequestError(f"{task.verb}: {field}{first['msg'].removeprefix('Value error, ')}") from None
 
 
-TASKS: tuple[type[Task], ...] = (Interpolate, Remove, Measure, Sample)
+class Again(Task):
+    __doc__ = VERBS["again"]
+    verb: ClassVar[str] = "again"
+    video: Annotated[Origin, Positional(), Field(description="a video that Moviola made")]
+    output: Annotated[
+        Path | None,
+        BeforeValidator(_named),
+        Short("o"),
+        Field(None, description="file to write; default NAME-again.mp4"),
+    ]
+    overwrite: bool = Field(False, description="replace the output where it exists")
+    seed: int | None = Field(None, ge=0, lt=2**63, description="another seed: the same scene, another take")
+    change: Annotated[
+        Mapping[str, Any],
+        Short("c"),
+        Field(default_factory=dict, description="FIELD=VALUE of the request to change: steps=40"),
+    ]
+
+
+class Pull(Task):
+    __doc__ = VERBS["pull"]
+    verb: ClassVar[str] = "pull"
+    model: Annotated[str, Positional(), Field(description=_MODEL)]
+    verify: bool = Field(False, description="also check every file that is here already")
+
+
+class Pulled(BaseModel):
+    """Weights that are on disk now, one folder and revision (a commit) per repository."""
+
+    model: str
+    folders: list[Path]
+    revisions: list[str]
+    size_bytes: int
+
+
+TASKS: tuple[type[Task], ...] = (Generate, Edit, Interpolate, Remove, Measure, Sample, Again, Pull)
 """Every verb, in the order help lists them."""

@@ -1,9 +1,13 @@
 """The verbs and what each of them does. Nothing is imported here, so that help can be given at once."""
 
 VERBS = {
+    "generate": "Make a video from a text, or from an image and a text.",
+    "edit": "Change a video as a text says, all of it or where a mask is white.",
     "interpolate": "Raise the frame rate: invent the pictures between the pictures.",
     "remove": "Remove an object and fill in what was behind it.",
     "measure": "Score a video, alone or against a reference.",
     "sample": "Take exact frames out of a video.",
+    "again": "Make a video once more from the recipe inside it.",
+    "pull": "Bring a model's weights onto this machine.",
 }
 """In the order help lists them. A verb's request in `moviola.tasks` takes its documentation from here."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from moviola.errors import ModelError
 from moviola.frames import Frames
-from moviola.model import Committed, Events, Partial, Progress, Step, Window
+from moviola.model import Committed, Events, Partial, Place, Progress, Step, Window
 
 Marked = tuple[Frames, NDArray[np.bool_]]
 """A chunk of frames and, for each, whether it begins a scene."""
@@ -28,16 +28,6 @@ class Shape:
     def __post_init__(self) -> None:
         if self.size < max(1, self.before + self.after):
             raise ValueError(f"a core of {self.size} frames is shorter than its context: {self}")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where work stands: the number of the next window, the presentation index of its core's first frame,
-    and what is left of the answer before it to cross-fade with."""
-
-    number: int = 0
-    start: int = 0
-    tail: Frames | None = None
 
 
 def cut_into_windows(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from moviola.card import Limits, ModelCard
 from moviola.errors import MissingExtraError
 from moviola.frames import Frames, Pixels
-from moviola.model import Context, Events, Window
+from moviola.model import Context, Events, Setup, Window
 from moviola.motion import Preset
 from moviola.pipeline import mapped
 from moviola.timing import Moment, grid, moments
@@ -49,7 +49,7 @@ class Options(BaseModel):
     )
 
 
-def load(card: ModelCard, *, random: bool = False) -> FlowInterpolation:
+def load(card: ModelCard, setup: Setup) -> FlowInterpolation:
     """Raises MissingExtraError without OpenCV."""
     try:
         from moviola.motion.between import interpolate_pair

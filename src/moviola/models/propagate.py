@@ -16,7 +16,7 @@ from moviola.card import Limits, ModelCard
 from moviola.errors import MissingExtraError
 from moviola.frames import Frames, Pixels
 from moviola.media.masks import open_mask
-from moviola.model import Context, Events, Note, Window
+from moviola.model import Context, Events, Note, Setup, Window
 from moviola.motion import Preset
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Options(BaseModel):
     preset: Preset = Field("fast", description="how much work is put into the optical flow")
 
 
-def load(card: ModelCard, *, random: bool = False) -> Propagate:
+def load(card: ModelCard, setup: Setup) -> Propagate:
     """Raises MissingExtraError without OpenCV."""
     try:
         from moviola.inpaint import fill

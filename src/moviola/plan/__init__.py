@@ -1,0 +1,1 @@
+"""What fits this machine, and why: from a model's card, a job's size and the device to a plan."""
