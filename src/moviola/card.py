@@ -83,6 +83,7 @@ class Limits(_Facts):
 
     min_frames: int | None = None
     max_frames: int | None = Field(default=None, description="in one piece; more are made in chunks")
+    max_total_frames: int | None = Field(default=None, description="in chunks too; None for any length")
     frame_step: int = Field(default=1, description="frames are a multiple of this …")
     frame_base: int = Field(default=0, description="… plus this: 4k + 1 is step 4, base 1")
     min_size: Size | None = Field(default=None, description="width, height")

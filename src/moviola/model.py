@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-
 from pydantic import BaseModel
 
 from moviola.card import ModelCard
@@ -76,10 +75,10 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """How the work is run from here on; a later one replaces an earlier."""
+class Recorded:
+    """Facts about the making that belong in the recipe; later ones replace earlier ones of the same name."""
 
-    plan: Plan
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class Result:
     value: Any
 
 
-Event = Progress | Note | Partial | Committed | Preview | Sound | Planned | Result
+Event = Progress | Note | Partial | Committed | Preview | Sound | Recorded | Result
 
 Events = Generator[Event, None, None]
 """Work under way. Closing it stops the work within one step."""
@@ -116,8 +115,11 @@ class Window:
     ends_clip: bool
 
 
-Step = Callable[[Window], Iterator[Frames]]
-"""A model's work on one window: yields the frames that replace the window's core, in order."""
+Step = Callable[[Window], Iterator[Frames | Event]]
+"""A model's work on one window: yields the frames that replace the window's core, in order.
+
+Events between them are passed on; `Progress` counts within the window.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ class Family(Protocol):
         ...
 
 
+@runtime_checkable
 class WeightedFamily(Family, Protocol):
     """A family whose models have weights."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,19 +25,24 @@ _PACKAGES = (
 )
 
 
-def recipe(task: Task, card: ModelCard) -> dict[str, Any]:
-    """Everything needed to make the same result again, as plain JSON values."""
+def recipe(task: Task, card: ModelCard, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything needed to make the same result again, as plain JSON values.
+
+    inputs: fingerprints of the files the request names, by field.
+    """
     return {
         "verb": task.verb,
         "request": task.model_dump(mode="json", exclude={"overwrite"}, exclude_none=True),
+        "inputs": dict(inputs),
         "model": card.id,
         "licence": card.licence,
-        "versions": _versions() | {"python": platform.python_version()},
+        "versions": versions(),
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def versions() -> dict[str, str]:
+    """Of everything installed whose version can change a pixel."""
+    found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)

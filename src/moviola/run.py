@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from moviola.model import Events
-from moviola.tasks import Measure, Sample, Task, VideoTask
+from moviola.plan.plan import Plan
+from moviola.tasks import Again, Measure, Pull, Sample, Synthesis, Task, VideoTask
 
 
-def run(request: Task, *, random: bool = False) -> Events:
+def run(request: Task, *, plan: Plan | None = None) -> Events:
     """Do a request, yielding events as it goes; the last one is its `Result`.
 
-    random: load models from a small configuration with random weights, for tests.
+    plan: how to run a generative model, in place of the best for this machine.
     Closing the generator stops the work within one step. Raises MoviolaError.
     """
     match request:
+        case Synthesis():
+            from moviola.roads.synthesis import synthesize
+
+            return synthesize(request, plan=plan)
         case VideoTask():
             from moviola.roads.video import make_video
 
-            return make_video(request, random=random)
+            return make_video(request)
         case Measure():
             from moviola.roads.measuring import measure
 
@@ -25,4 +30,19 @@ def run(request: Task, *, random: bool = False) -> Events:
             from moviola.roads.sampling import sample
 
             return sample(request)
+        case Again():
+            from moviola.roads.again import again
+
+            return again(request, run)
+        case Pull():
+            from moviola.roads.pulling import pull
+
+            return pull(request)
     raise TypeError(f"no road for a {type(request).__name__}")
+
+
+def plan_of(request: Synthesis) -> Plan:
+    """How a request would be run on this machine, and why; no weights are read. Raises MoviolaError."""
+    from moviola.roads.synthesis import prepare
+
+    return prepare(request).plan

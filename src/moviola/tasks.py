@@ -57,7 +57,7 @@ _NTSC = {
 
 
 def as_fraction(value: Any) -> Fraction:
-    """An exact positive number from an int, a float, "5/2", "16:9", "2.5" or "23.976" (which means 24000/1001).
+    """An exact positive number from an int, a float, "5/2", "16:9", "2.5" or "23.976" (24000/1001).
 
     Raises ValueError for anything that is not above zero and below 100,000.
     """

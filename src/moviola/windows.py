@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from moviola.errors import ModelError
 from moviola.frames import Frames
-from moviola.model import Committed, Events, Partial, Place, Progress, Step, Window
+from moviola.model import Committed, Event, Events, Partial, Place, Progress, Step, Window
 
 Marked = tuple[Frames, NDArray[np.bool_]]
 """A chunk of frames and, for each, whether it begins a scene."""
+
+
+_BEGINNING = Place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Shape:
 
 
 def cut_into_windows(
-    marked: Iterable[Marked], shape: Shape, *, first: int = 0, place: Place = Place()
+    marked: Iterable[Marked], shape: Shape, *, first: int = 0, place: Place = _BEGINNING
 ) -> Iterator[Window]:
     """Tile a stream of frames with windows.
 
@@ -112,16 +115,33 @@ def feed(
     """
     for window in windows:
         if fade:
-            answer = Frames.concatenate(step(window))
+            parts: list[Frames] = []
+            for made in step(window):
+                if isinstance(made, Frames):
+                    parts.append(made)
+                else:
+                    yield _placed(made, window, total)
+            answer = Frames.concatenate(parts)
             if len(answer) != len(window.frames):
                 raise ModelError(f"the model answered {len(answer)} frames for {len(window.frames)}")
             final, tail = cross_faded(answer, window, shape.before, tail)
             yield Partial(final)
         else:
-            for frames in step(window):
-                yield Partial(frames)
-                reached = np.searchsorted(window.frames.pts_seconds, frames.pts_seconds[-1], side="right")
+            for made in step(window):
+                if not isinstance(made, Frames):
+                    yield _placed(made, window, total)
+                    continue
+                yield Partial(made)
+                reached = np.searchsorted(window.frames.pts_seconds, made.pts_seconds[-1], side="right")
                 yield Progress(window.first + int(reached), total)
         stop = window.first + window.core.stop
         yield Progress(stop, total)
         yield Committed(window.number, stop, tail)
+
+
+def _placed(event: Event, window: Window, total: int | None) -> Event:
+    """An event of a step as one of the whole job: progress within the window becomes frames of the clip."""
+    if not isinstance(event, Progress) or not event.total:
+        return event
+    start, stop = window.first + window.core.start, window.first + window.core.stop
+    return Progress(start + (stop - start) * event.done / event.total, total)

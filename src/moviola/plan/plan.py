@@ -44,11 +44,11 @@ class Plan:
     """How a checkpoint is held and run.
 
     device: `cpu`, `cuda:0`, `mps`. dtype: of the computation.
-    offload: what waits in the host's memory: nothing; networks that are not in use (`model`); groups of layers,
-        brought while the one before computes (`group`); single layers (`sequential`, slowest).
+    offload: what waits in the host's memory: nothing; networks that are not in use (`model`); groups of
+        layers, brought while the one before computes (`group`); single layers (`sequential`, slowest).
     vae_slicing, vae_tiling: frames or tiles of a picture are decoded one after the other.
     storage: what the denoiser's weights are held in: as computed, or `fp8` (cast layer by layer), `int8`.
-    attention: diffusers' name of the attention backend. cache: what is skipped between steps, None for nothing.
+    attention: diffusers' name of the attention backend. cache: what is skipped between steps, if anything.
     compile: whether the denoiser's repeated blocks are compiled. devices: how many share one call.
     device_bytes, host_bytes: the estimated peaks. seconds: the estimated time, None where it is not known.
     reasons: why it is so, one sentence each.

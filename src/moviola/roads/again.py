@@ -1,0 +1,69 @@
+"""Makes a video once more from the recipe inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from moviola.clip import Clip
+from moviola.errors import InputError
+from moviola.model import Events, Note
+from moviola.plan.plan import Plan
+from moviola.recipe import fingerprint, versions
+from moviola.tasks import TASKS, Again, Synthesis, origin_name, request
+
+_RUN_DIFFERENTLY = {"device", "dtype", "memory", "speed"}
+"""Changes after which the plan of the recipe no longer holds."""
+
+
+def again(asked: Again, run: Callable[..., Events]) -> Events:
+    """Read the recipe of a video and do its request again, with `asked.change` and the new seed in it.
+
+    run: does a request, on a given plan. Says what is no longer as it was then: versions, inputs.
+    Raises InputError where there is no recipe, or it cannot be followed.
+    """
+    source = Clip(asked.video).source
+    recipe = source.probe().recipe
+    if recipe is None:
+        raise InputError(f"{source.name} holds no recipe: it was not made by Moviola, or written anew since")
+    kind = next((task for task in TASKS if task.verb == recipe.get("verb")), None)
+    if kind is None or not isinstance(recipe.get("request"), Mapping):
+        raise InputError(f"the recipe in {source.name} is of an unknown kind: {recipe.get('verb')!r}")
+    task = request(kind, _fields(asked, recipe["request"]))
+    yield from map(Note, _differences(recipe))
+    plan = recipe.get("plan")
+    if isinstance(task, Synthesis) and plan is not None and not _RUN_DIFFERENTLY & set(asked.change):
+        yield from run(task, plan=Plan.of(plan))
+    else:
+        yield from run(task)
+
+
+def _fields(asked: Again, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    stem = Path(origin_name(asked.video)).stem
+    suffix = Path(str(recorded.get("output", "video.mp4"))).suffix or ".mp4"
+    output = asked.output or Path(f"{stem}-again{suffix}")
+    fields = dict(recorded) | dict(asked.change) | {"output": output, "overwrite": asked.overwrite}
+    # What a settled request has instead of these would contradict a change of them.
+    if "seconds" in asked.change:
+        fields.pop("frames", None)
+    if "aspect" in asked.change:
+        fields.pop("size", None)
+    if asked.seed is not None:
+        fields["seed"] = asked.seed
+    return fields
+
+
+def _differences(recipe: Mapping[str, Any]) -> list[str]:
+    now, then = versions(), recipe.get("versions", {})
+    changed = [
+        f"{name} {then[name]}, here {now.get(name, 'none')}" for name in then if then[name] != now.get(name)
+    ]
+    told = [f"made with {', '.join(changed)}: the result may differ"] if changed else []
+    for name, before in recipe.get("inputs", {}).items():
+        origin = recipe["request"].get(name)
+        if before is None:
+            raise InputError(f"{name} was given from memory ({origin}) and cannot be read again")
+        if fingerprint(origin) != before:
+            told.append(f"{name} {origin} is not the file it was: the result will differ")
+    return told

@@ -1,0 +1,241 @@
+"""From a request to a generative model to its files: card → shape → weights → plan → load → takes."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from moviola import registry, weights
+from moviola.card import ModelCard
+from moviola.clip import Clip
+from moviola.errors import RequestError
+from moviola.geometry import allowed_size, check_cut, native_of, shape_of, valid_frames
+from moviola.media.encoding import choose_encoding, is_sequence
+from moviola.media.sink import check_output
+from moviola.media.stills import folder_and_name
+from moviola.model import Events, Family, Note, Result, Setup
+from moviola.pictures import picture
+from moviola.plan.choose import choose
+from moviola.plan.machine import this_machine
+from moviola.plan.plan import Job, Plan, Wishes
+from moviola.recipe import fingerprint, recipe
+from moviola.roads.making import Take, check_not_input, make, validated, work_folder
+from moviola.roads.video import encoding_like, inputs_of, output_beside
+from moviola.tasks import Edit, Generate, Synthesis, VideoResult, origin_name
+
+_ASKED = ("prompt", "negative_prompt", "image", "last_image", "guidance", "motion", "strength", "mask")
+"""Fields that a model has to know about to take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request with everything decided that can be before weights are read.
+
+    request: settled: size, length, rate, steps, guidance, seed and output are filled in.
+    folders: where the weights lie, None where they have to be pulled first.
+    """
+
+    request: Synthesis
+    family: Family
+    card: ModelCard
+    options: BaseModel
+    plan: Plan
+    output: Path
+    folders: tuple[Path, ...] | None
+    clip: Clip | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def prepare(request: Synthesis, *, plan: Plan | None = None) -> Prepared:
+    """Check and settle a request, and plan how it will run; no weights are read, nothing is downloaded.
+
+    plan: to be used as it is, in place of a new one. Raises MoviolaError.
+    """
+    family, card = registry.find(request.model, task=request.verb)
+    options = validated(family.Options, request.options, card)
+    folders = weights.folders(card, request.weights)
+    if folders is not None:
+        card = weights.own_card(card, folders[0])
+    _check_fields(request, card)
+    output = _output(request)
+    _check_outputs(request, output)
+    clip = Clip(request.video, rate=request.rate) if isinstance(request, Edit) else None
+    settled, notes = _settled(request, card, clip, output)
+    if plan is None:
+        wishes = Wishes(request.device, request.dtype, request.memory, request.speed)
+        job = _job(settled, card, clip)
+        plan = choose(card, job, this_machine(request.device), wishes)
+    return Prepared(settled, family, card, options, plan, output, folders, clip, notes)
+
+
+def synthesize(request: Synthesis, *, plan: Plan | None = None) -> Events:
+    """Do a request to a generative model. The last event is a `Result` with a `VideoResult`.
+
+    plan: how to run it, in place of the best for this machine. What is finished of an interrupted run is
+    kept, and the same request goes on from there. Raises MoviolaError.
+    """
+    prepared = prepare(request, plan=plan)
+    folders = prepared.folders
+    if folders is None:
+        yield Note(f"pulling the weights of {prepared.card.id}")
+        folders = yield from weights.pull(prepared.card)
+        prepared = prepare(request, plan=plan)
+    model = prepared.family.load(prepared.card, Setup(folders, prepared.plan))
+    results: list[VideoResult] = []
+    for take in _takes(prepared):
+        for event in make(take, model, prepared.options):
+            if isinstance(event, Result):
+                results.append(event.value)
+            else:
+                yield event
+    yield Result(results[0].model_copy(update={"takes": results[1:]}))
+
+
+def _check_fields(request: Synthesis, card: ModelCard) -> None:
+    """Raises RequestError where the model cannot take a field that is given, or lacks one it needs."""
+    for name in _ASKED:
+        given = getattr(request, name, None) is not None
+        if given and name not in card.takes:
+            cards = [other for other in registry.cards() if request.verb in other.tasks]
+            able = [other.id for other in cards if name in other.takes]
+            others = f"; these do: {', '.join(able)}" if able else ""
+            raise RequestError(f"{card.id} takes no {name}{others}")
+        if not given and name in card.needs and name in type(request).model_fields:
+            raise RequestError(f"{card.id} needs {name} to {request.verb}")
+
+
+def _settled(
+    request: Synthesis, card: ModelCard, clip: Clip | None, output: Path
+) -> tuple[Synthesis, list[str]]:
+    native = native_of(card)
+    settled: dict[str, Any] = {
+        "output": output,
+        "steps": request.steps or native.steps,
+        "seed": request.seed if request.seed is not None else _new_seed(request, output),
+    }
+    if request.guidance is None and "guidance" in card.takes:
+        settled["guidance"] = native.guidance
+    if isinstance(request, Generate):
+        shaped, notes = _generated(request, card)
+    else:
+        assert isinstance(request, Edit)
+        assert clip is not None
+        shaped, notes = _edited(request, card, clip)
+    if request.seed is None:
+        notes.append(f"seed: {settled['seed']}")
+    return request.model_copy(update=settled | shaped), notes
+
+
+def _generated(request: Generate, card: ModelCard) -> tuple[dict[str, Any], list[str]]:
+    pictures = [(name, getattr(request, name)) for name in ("image", "last_image")]
+    sizes = {name: picture(origin, name).size for name, origin in pictures if origin is not None}
+    shape, notes = shape_of(request, card, next(iter(sizes.values()), None))
+    size = (shape.width, shape.height)
+    told = (check_cut(name, have, size, fit=request.fit) for name, have in sizes.items())
+    notes += [text for text in told if text]
+    return {"size": size, "aspect": None, "seconds": None, "frames": shape.frames, "fps": shape.fps}, notes
+
+
+def _edited(request: Edit, card: ModelCard, clip: Clip) -> tuple[dict[str, Any], list[str]]:
+    notes: list[str] = []
+    have = (clip.width, clip.height)
+    size = allowed_size(request.size or have, card, request.fit, notes)
+    notes += [text for text in (check_cut("video", have, size, fit=request.fit),) if text]
+    settled: dict[str, Any] = {"size": size}
+    if "strength" in card.takes and request.strength is None:
+        settled["strength"] = native_of(card).strength
+    return settled, notes
+
+
+def _new_seed(request: Synthesis, output: Path) -> int:
+    """A seed that was never asked for: that of the same work where it was interrupted, else a random one."""
+    first = _numbered(output, 1) if request.count > 1 else output
+    log = work_folder(first) / "journal.jsonl"
+    asked = {"seed", "size", "frames", "fps", "steps", "guidance", "strength", "output"}
+    try:
+        head = json.loads(log.open().readline())["recipe"]["request"]
+    except (OSError, ValueError, KeyError):
+        return secrets.randbelow(2**32)
+    mine = request.model_dump(mode="json", exclude={"overwrite"}, exclude_none=True)
+    same = {name: value for name, value in head.items() if name not in asked}
+    if same == {name: value for name, value in mine.items() if name not in asked | {"seconds", "aspect"}}:
+        return int(head["seed"])
+    return secrets.randbelow(2**32)
+
+
+def _job(request: Synthesis, card: ModelCard, clip: Clip | None) -> Job:
+    assert request.size is not None
+    assert request.steps is not None
+    most = card.limits.max_frames
+    if isinstance(request, Generate):
+        total = request.frames or 1
+    else:
+        assert clip is not None
+        total = clip.info.video.frame_count or most or 1
+    frames = valid_frames(total, card.limits, up=True)
+    return Job(
+        *request.size,
+        frames=frames,
+        steps=request.steps,
+        guided=(request.guidance or 0) > 1,
+        calls=request.count * -(-total // frames),
+    )
+
+
+def _takes(prepared: Prepared) -> Iterator[Take]:
+    request, card = prepared.request, prepared.card
+    assert request.seed is not None
+    inputs = inputs_of(request)
+    if request.weights is not None:
+        inputs["weights"] = fingerprint(request.weights)
+    for number in range(request.count):
+        output = _numbered(prepared.output, number + 1) if request.count > 1 else prepared.output
+        asked = request.model_copy(update={"output": output, "count": 1, "seed": request.seed + number})
+        notes = list(prepared.notes)
+        if prepared.clip is not None:
+            assert isinstance(asked, Edit)
+            encoding, lost = encoding_like(asked, prepared.clip, card, output)
+            notes += lost
+        else:
+            assert isinstance(asked, Generate)
+            depth = int(asked.depth) if asked.depth else None
+            encoding = choose_encoding(
+                output, None, codec=asked.codec, quality=asked.quality, rate=asked.fps, depth=depth
+            )
+        made_by = recipe(asked, card, inputs) | {"plan": prepared.plan.to_json()}
+        yield Take(asked, output, encoding, made_by, inputs, prepared.clip, notes, request.preview)
+
+
+def _output(request: Synthesis) -> Path:
+    """Where the result goes: as asked, else named after the video, the prompt or the image."""
+    if request.output is not None:
+        return request.output
+    if isinstance(request, Edit):
+        return output_beside(request)
+    assert isinstance(request, Generate)
+    words = re.findall(r"\w+", (request.prompt or Path(origin_name(request.image)).stem).lower())
+    return Path(f"{'-'.join(words)[:60].strip('-') or 'generated'}.mp4")
+
+
+def _check_outputs(request: Synthesis, output: Path) -> None:
+    """Raises OutputError, before any work is done, where a take could not be written."""
+    numbers = range(1, request.count + 1)
+    for path in [_numbered(output, n) for n in numbers] if request.count > 1 else [output]:
+        names = ("video", "image", "last_image", "mask")
+        check_not_input(path, *(getattr(request, name, None) for name in names))
+        check_output(path, overwrite=request.overwrite)
+
+
+def _numbered(output: Path, number: int) -> Path:
+    """`lake.mp4` → `lake-2.mp4`, `lake/%05d.png` → `lake-2/%05d.png`."""
+    if not is_sequence(output):
+        return output.with_name(f"{output.stem}-{number}{output.suffix}")
+    folder, name = folder_and_name(output)
+    return folder.with_name(f"{folder.name}-{number}") / name
