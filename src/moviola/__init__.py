@@ -2,9 +2,13 @@
 
     moviola.probe("clip.mp4")                                   what is in a file
     moviola.sample("clip.mp4", n=16)                            exact frames
+    moviola.generate("A serene lake at sunrise", model="cogvideox-5b", output="lake.mp4")
+    moviola.edit("clip.mp4", "the same in the snow", output="snow.mp4")
     moviola.interpolate("clip.mp4", factor=2, output="smooth.mp4")
     moviola.remove("clip.mp4", mask="mask.png", output="clean.mp4")
     moviola.measure("psnr", "smooth.mp4", "truth.mp4")
+    moviola.again("lake.mp4", seed=7)                           made once more, from its own recipe
+    moviola.pull("cogvideox-5b")                                weights onto this machine
     moviola.cards()                                             what can be used for which work
     moviola.Clip("clip.mp4")                                    the lazy handle all of them take and give
 
@@ -18,10 +22,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from moviola.clip import Clip
-    from moviola.verbs import cards, interpolate, measure, probe, remove, sample, stream
+    from moviola.verbs import (
+        again,
+        cards,
+        edit,
+        generate,
+        interpolate,
+        measure,
+        plan_of,
+        probe,
+        pull,
+        remove,
+        sample,
+        stream,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Clip", "cards", "interpolate", "measure", "probe", "remove", "sample", "stream"]
+__all__ = [
+    "Clip",
+    "again",
+    "cards",
+    "edit",
+    "generate",
+    "interpolate",
+    "measure",
+    "plan_of",
+    "probe",
+    "pull",
+    "remove",
+    "sample",
+    "stream",
+]
 
 
 def __getattr__(name: str) -> Any:

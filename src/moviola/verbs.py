@@ -13,14 +13,22 @@ from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.media.info import MediaInfo
 from moviola.model import Events, Note, Result
+from moviola.run import plan_of as _plan_of
 from moviola.run import run
+from moviola.plan.plan import Plan
 from moviola.tasks import (
+    Again,
+    Edit,
+    Generate,
     Interpolate,
     Measure,
+    Pull,
+    Pulled,
     Remove,
     Sample,
     Sampled,
     Scores,
+    Synthesis,
     Task,
     VideoResult,
     is_positional,
@@ -53,6 +61,14 @@ def cards() -> list[ModelCard]:
     return list(registry.cards())
 
 
+def plan_of(request: Synthesis) -> Plan:
+    """How a request to a generative model would be run on this machine, and why; nothing is loaded.
+
+    Raises MoviolaError.
+    """
+    return _plan_of(request)
+
+
 def _of(task: type[Task]) -> Callable[[Verb], Verb]:
     """Give a verb its request's fields as signature and documentation."""
 
@@ -79,6 +95,16 @@ def _of(task: type[Task]) -> Callable[[Verb], Verb]:
     return dressed
 
 
+@_of(Generate)
+def generate(prompt: str | None = None, **fields: Any) -> VideoResult:
+    return cast(VideoResult, _finish(request(Generate, {"prompt": prompt} | fields)))
+
+
+@_of(Edit)
+def edit(video: Any, prompt: str | None = None, **fields: Any) -> VideoResult:
+    return cast(VideoResult, _finish(request(Edit, {"video": video, "prompt": prompt} | fields)))
+
+
 @_of(Interpolate)
 def interpolate(video: Any, **fields: Any) -> VideoResult:
     return cast(VideoResult, _finish(request(Interpolate, {"video": video} | fields)))
@@ -98,6 +124,16 @@ def measure(metric: str, video: Any, reference: Any = None, **fields: Any) -> Sc
 @_of(Sample)
 def sample(video: Any, **fields: Any) -> Sampled:
     return cast(Sampled, _finish(request(Sample, {"video": video} | fields)))
+
+
+@_of(Again)
+def again(video: Any, **fields: Any) -> VideoResult:
+    return cast(VideoResult, _finish(request(Again, {"video": video} | fields)))
+
+
+@_of(Pull)
+def pull(model: str, **fields: Any) -> Pulled:
+    return cast(Pulled, _finish(request(Pull, {"model": model} | fields)))
 
 
 def _finish(request: Task) -> Any:

@@ -44,13 +44,17 @@ def moviola() -> None:
     """One system for every kind of video model."""
 
 
+_PLAN = click.Option(["--plan", "plan_only"], is_flag=True, help="say how it would be run and why; do nothing")
+
+
 class _Verb(click.Command):
     """The command of a verb. Its flags are made when they are needed, so that plain help comes at once."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         from moviola.cli.flags import parameters
 
-        return [*parameters(self._task()), *super().get_params(ctx)]
+        plan = [_PLAN] if self._can_plan() else []
+        return [*parameters(self._task()), *plan, *super().get_params(ctx)]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from moviola.cli.flags import arguments
@@ -63,17 +67,27 @@ class _Verb(click.Command):
             with formatter.section("Metrics"):
                 formatter.write_dl([(name, metrics.find(name).SUMMARY) for name in metrics.names()])
 
-    def do(self, as_json: bool, **given: Any) -> None:
+    def do(self, as_json: bool, plan_only: bool = False, **given: Any) -> None:
         from moviola.cli import show
-        from moviola.run import run
-        from moviola.tasks import request
+        from moviola.run import plan_of, run
+        from moviola.tasks import Synthesis, request
 
         fields = {name: value for name, value in given.items() if value is not None}
-        result = show.follow(run(request(self._task(), fields)))
+        asked = request(self._task(), fields)
+        if plan_only and isinstance(asked, Synthesis):
+            plan = plan_of(asked)
+            show.as_json(plan.to_json()) if as_json else show.plan(plan)
+            return
+        result = show.follow(run(asked))
         if as_json:
             show.as_json(result)
         else:
             show.summary(result)
+
+    def _can_plan(self) -> bool:
+        from moviola.tasks import Synthesis
+
+        return issubclass(self._task(), Synthesis)
 
     def _task(self) -> type[Task]:
         from moviola.tasks import TASKS

@@ -51,7 +51,7 @@ def _parameter(name: str, field: FieldInfo) -> click.Parameter:
 
 def _without_none(annotation: Any) -> Any:
     """X for `X | None`, the bare type for `Annotated[X, …]`."""
-    if get_origin(annotation) in (Mapping, list, Literal):
+    if get_origin(annotation) in (Mapping, list, tuple, Literal):
         return annotation
     arguments = [part for part in get_args(annotation) if part is not type(None)]
     return _without_none(arguments[0]) if arguments else annotation

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from moviola.card import ModelCard
 from moviola.media.info import MediaInfo, VideoTrack
 from moviola.model import Events, Note, Progress, Result
-from moviola.tasks import Sampled, Scores, VideoResult
+from moviola.plan.plan import Plan
+from moviola.tasks import Pulled, Sampled, Scores, VideoResult
 
 
 def follow(events: Events) -> Any:
@@ -75,6 +76,12 @@ def summary(result: BaseModel) -> None:
                 f"{result.duration_seconds:.2f} s, made in {result.elapsed_seconds:.1f} s "
                 f"({rate:.1f} frames/s)"
             )
+            for take in result.takes:
+                summary(take)
+        case Pulled():
+            click.echo(f"{result.model}  {gigabytes(result.size_bytes)}")
+            for folder in result.folders:
+                click.echo(f"  {folder}")
         case Scores():
             unit = f" {result.unit}" if result.unit else ""
             better = "higher" if result.higher_is_better else "lower"
@@ -87,6 +94,16 @@ def summary(result: BaseModel) -> None:
                 click.echo(f"frame {index} at {seconds:.6f} s{name}")
         case _:
             as_json(result)
+
+
+def gigabytes(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**29 else f"{size / 2**20:.1f} MiB"
+
+
+def plan(chosen: Plan) -> None:
+    """How a job would be run, and why."""
+    for line in describe(chosen):
+        click.echo(line)
 
 
 def media(info: MediaInfo) -> None:

@@ -212,10 +212,11 @@ class Engine:
         if most is None or tokenizer is None:
             return
         for name, text in (("prompt", shot.prompt), ("negative prompt", shot.negative_prompt)):
-            tokens = tokenizer(text, add_special_tokens=True, truncation=False).input_ids if text else []
-            if len(tokens) > most:
-                rest = tokenizer.decode(tokens[most:], skip_special_tokens=True).strip()
-                yield f"the {name} has {len(tokens)} tokens, {self._card.id} reads {most}; not read: {rest!r}"
+            room = most - tokenizer.num_special_tokens_to_add()
+            tokens = tokenizer(text, add_special_tokens=False, truncation=False).input_ids if text else []
+            if len(tokens) > room:
+                rest = tokenizer.decode(tokens[room:]).strip()
+                yield f"the {name} has {len(tokens)} tokens, {self._card.id} reads {room}; not read: {rest!r}"
 
     def _shoot(
         self, shot: Shot, options: Any, *, look: bool, before: int = 0, of: int = 1

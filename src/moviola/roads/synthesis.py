@@ -25,7 +25,7 @@ from moviola.pictures import picture
 from moviola.plan.choose import choose
 from moviola.plan.machine import this_machine
 from moviola.plan.plan import Job, Plan, Wishes
-from moviola.recipe import fingerprint, recipe
+from moviola.recipe import recipe
 from moviola.roads.making import Take, check_not_input, make, validated, work_folder
 from moviola.roads.video import encoding_like, inputs_of, output_beside
 from moviola.tasks import Edit, Generate, Synthesis, VideoResult, origin_name
@@ -61,7 +61,7 @@ def prepare(request: Synthesis, *, plan: Plan | None = None) -> Prepared:
     family, card = registry.find(request.model, task=request.verb)
     options = validated(family.Options, request.options, card)
     folders = weights.folders(card, request.weights)
-    if folders is not None:
+    if folders:
         card = weights.own_card(card, folders[0])
     _check_fields(request, card)
     output = _output(request)
@@ -160,7 +160,7 @@ def _new_seed(request: Synthesis, output: Path) -> int:
     log = work_folder(first) / "journal.jsonl"
     asked = {"seed", "size", "frames", "fps", "steps", "guidance", "strength", "output"}
     try:
-        head = json.loads(log.open().readline())["recipe"]["request"]
+        head = json.loads(log.read_text().partition("\n")[0])["recipe"]["request"]
     except (OSError, ValueError, KeyError):
         return secrets.randbelow(2**32)
     mine = request.model_dump(mode="json", exclude={"overwrite"}, exclude_none=True)
@@ -194,7 +194,7 @@ def _takes(prepared: Prepared) -> Iterator[Take]:
     assert request.seed is not None
     inputs = inputs_of(request)
     if request.weights is not None:
-        inputs["weights"] = fingerprint(request.weights)
+        inputs["weights"] = weights.fingerprint(request.weights)
     for number in range(request.count):
         output = _numbered(prepared.output, number + 1) if request.count > 1 else prepared.output
         asked = request.model_copy(update={"output": output, "count": 1, "seed": request.seed + number})
@@ -209,8 +209,19 @@ def _takes(prepared: Prepared) -> Iterator[Take]:
             encoding = choose_encoding(
                 output, None, codec=asked.codec, quality=asked.quality, rate=asked.fps, depth=depth
             )
-        made_by = recipe(asked, card, inputs) | {"plan": prepared.plan.to_json()}
+        made_by = recipe(asked, card, inputs) | {
+            "plan": prepared.plan.to_json(),
+            "weights": _revisions(prepared),
+        }
         yield Take(asked, output, encoding, made_by, inputs, prepared.clip, notes, request.preview)
+
+
+def _revisions(prepared: Prepared) -> list[dict[str, str]]:
+    """Which commits of which repositories were used; nothing where the user gave a folder."""
+    if prepared.request.weights is not None or prepared.folders is None:
+        return []
+    pairs = zip(prepared.card.weights, prepared.folders, strict=True)
+    return [{"repo": published.repo, "revision": folder.name} for published, folder in pairs]
 
 
 def _output(request: Synthesis) -> Path:
