@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from moviola import registry
 from moviola.clip import Clip
 from moviola.errors import InputError, MediaError, OutputError, RequestError
 from moviola.film import film
 from moviola.frames import Frames
-from moviola.model import Note, Progress, Result
+from moviola.model import Progress, Result
 from moviola.run import run
+from moviola.selftest import tiny_checkpoint
 from moviola.stage import Motion, Scene, Shot
-from moviola.tasks import Interpolate, Measure, Remove, Sample, VideoResult, request
+from moviola.tasks import Interpolate, Remove, VideoResult, request
 
 
 @pytest.fixture(scope="module")
@@ -154,85 +156,41 @@ def _interrupt(arguments: list[str], journal: Path, lines: int) -> None:
         work.stderr.close()
 
 
-@pytest.mark.parametrize("verb", ["interpolate", "remove"])
-def test_after_kill_9_the_same_command_goes_on_and_ends_the_same(verb, tmp_path):
+@pytest.fixture
+def command(tmp_path):
+    """Arguments of a job of several windows, by verb and output."""
     shots = tuple(Shot(1, ground=n, camera=Motion(velocity=(40, 10 * n))) for n in range(4))
-    clip = film(Scene(shots, size=(160, 96), rate=Fraction(25)), tmp_path / "clip.mp4")
-    flags = {"interpolate": ["--factor", "2"], "remove": ["--mask", "30,20,25,20"]}[verb]
+
+    def command(verb: str, out: Path) -> list[str]:
+        if verb == "generate":
+            model, weights = "cogvideox-5b", tmp_path / "tiny"
+            if not weights.exists():
+                weights.mkdir()
+                tiny_checkpoint(*registry.find(model), weights)
+            given = ["a lake", "--model", model, "--weights", str(weights), "--frames", "120", "--steps", "8"]
+        else:
+            clip = tmp_path / "clip.mp4"
+            if not clip.exists():
+                film(Scene(shots, size=(160, 96), rate=Fraction(25)), clip)
+            flags = {"interpolate": ["--factor", "2"], "remove": ["--mask", "30,20,25,20"]}[verb]
+            given = [str(clip), *flags]
+        seed = ["--seed", "3"] if verb == "generate" else []
+        return [verb, *given, *seed, "-o", str(out), "--json"]
+
+    return command
+
+
+@pytest.mark.parametrize("verb", ["interpolate", "remove", "generate"])
+def test_after_kill_9_the_same_command_goes_on_and_ends_the_same(verb, command, tmp_path):
     whole, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
-
-    def command(out: Path) -> list[str]:
-        return [verb, str(clip), *flags, "-o", str(out), "--json"]
-
-    _interrupt(command(cut), work_folder(cut) / "journal.jsonl", lines=3)
+    _interrupt(command(verb, cut), work_folder(cut) / "journal.jsonl", lines=3)
     assert not cut.exists()
     again = subprocess.run(
-        [sys.executable, "-m", "moviola", *command(cut)], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "moviola", *command(verb, cut)], capture_output=True, text=True, check=True
     )
     result = json.loads(again.stdout)
     assert result["resumed_windows"] >= 2
     assert "going on after" in again.stderr
-    subprocess.run([sys.executable, "-m", "moviola", *command(whole)], capture_output=True, check=True)
+    subprocess.run([sys.executable, "-m", "moviola", *command(verb, whole)], capture_output=True, check=True)
     assert np.array_equal(pixels(cut), pixels(whole))
     assert np.array_equal(Clip(cut).timeline().pts_seconds, Clip(whole).timeline().pts_seconds)
-
-
-def test_notes_say_what_is_lost(clip, tmp_path):
-    task = request(Interpolate, {"video": clip, "factor": 2, "output": tmp_path / "smooth.gif"})
-    notes = [event.text for event in run(task) if isinstance(event, Note)]
-    assert any("sound" in note or "audio" in note for note in notes)
-
-
-def notes_of(task) -> str:
-    return "\n".join(event.text for event in run(task) if isinstance(event, Note))
-
-
-def test_a_lower_rate_and_an_unused_one_are_said(clip, tmp_path):
-    fields = {"video": clip, "fps": 10, "rate": 30, "output": tmp_path / "out.mp4"}
-    notes = notes_of(request(Interpolate, fields))
-    assert "10 frames/s are fewer than the input's 25: frames are left out" in notes
-    assert "rate 30 is not used" in notes
-
-
-def test_damage_is_told_by_every_verb(clip, tmp_path):
-    Clip(clip).save(tmp_path / "whole.mkv")
-    data = (tmp_path / "whole.mkv").read_bytes()
-    cut = tmp_path / "cut.mkv"
-    cut.write_bytes(data[: len(data) * 2 // 3])
-    assert "cut short" in notes_of(request(Sample, {"video": cut, "n": 2}))
-    assert "cut short" in notes_of(request(Measure, {"video": cut, "metric": "flicker"}))
-
-
-def test_a_folder_of_images_lasts_as_long_as_its_clip(clip, tmp_path):
-    result = finish(request(Interpolate, {"video": clip, "factor": 2, "output": tmp_path / "folder"}))
-    assert result.duration_seconds == pytest.approx(result.frames / 50)
-
-
-def test_a_multiplied_rate_is_what_the_header_says(clip, tmp_path):
-    out = tmp_path / "out.mkv"
-    finish(request(Interpolate, {"video": clip, "factor": 2, "output": out}))
-    assert Clip(out).info.video.average_rate == pytest.approx(50, rel=0.05)
-
-
-def test_no_other_way_to_the_input_makes_it_an_output(clip, tmp_path):
-    before = clip.read_bytes()
-    (tmp_path / "link.mp4").symlink_to(clip)
-    os.link(clip, tmp_path / "hard.mp4")
-    (tmp_path / "folder").mkdir()
-    for output in (tmp_path / "link.mp4", tmp_path / "hard.mp4", tmp_path / "folder" / ".." / "link.mp4"):
-        with pytest.raises(OutputError, match="is the input too"):
-            finish(request(Interpolate, {"video": clip, "factor": 2, "output": output, "overwrite": True}))
-    with clip.open("rb") as file:
-        for origin in (Clip(clip), file):
-            fields = {"video": origin, "factor": 2, "output": clip, "overwrite": True}
-            with pytest.raises(OutputError, match="is the input too"):
-                finish(request(Interpolate, fields))
-    assert clip.read_bytes() == before
-
-
-def test_other_video_tracks_are_not_dropped_in_silence(media, tmp_path):
-    two_tracks = media / "codecs" / "nasa_13013.mp4"
-    events = run(request(Interpolate, {"video": two_tracks, "factor": 2, "output": tmp_path / "smooth.mp4"}))
-    first = next(events)
-    events.close()
-    assert first == Note("of 2 video tracks only track 3 is kept")

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from moviola import registry, weights
 from moviola.card import ModelCard
 from moviola.clip import Clip
-from moviola.errors import ModelError
+from moviola.errors import MissingExtraError, ModelError, RequestError
 from moviola.film import film
 from moviola.model import Family, Result, WeightedFamily
 from moviola.run import run
@@ -59,9 +59,17 @@ def _checkpoint(family: Family, card: ModelCard) -> Iterator[tuple[Path | None, 
 
 
 def tiny_checkpoint(family: Family, card: ModelCard, folder: Path) -> None:
-    """Write a small random checkpoint of a model, with the card that says so."""
-    assert isinstance(family, WeightedFamily), f"{card.id} has weights but no tiny()"
-    weights.write_own_card(family.tiny(card, folder), folder)
+    """Write a small random checkpoint of a model, with the card that says so.
+
+    Raises RequestError for a model without weights, MissingExtraError without the packages it needs.
+    """
+    if not isinstance(family, WeightedFamily):
+        raise RequestError(f"{card.id} has no weights, and so no tiny checkpoint")
+    try:
+        tiny = family.tiny(card, folder)
+    except ImportError as error:
+        raise MissingExtraError(card.id, card.extra or "local") from error
+    weights.write_own_card(tiny, folder)
 
 
 def _try(card: ModelCard, task: str, checkpoint: Path | None) -> Passed:

@@ -183,6 +183,9 @@ class Synthesis(Making):
     """What every request to a generative model may say."""
 
     negative_prompt: str | None = Field(None, description="what should not be seen")
+    preset: Literal["cinematic", "documentary", "animation", "macro"] | None = Field(
+        None, description="words added to the prompt for a look; default none"
+    )
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="same seed, same video; default a new one, told and recorded"
     )

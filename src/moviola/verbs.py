@@ -13,9 +13,9 @@ from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.media.info import MediaInfo
 from moviola.model import Events, Note, Result
+from moviola.plan.plan import Plan
 from moviola.run import plan_of as _plan_of
 from moviola.run import run
-from moviola.plan.plan import Plan
 from moviola.tasks import (
     Again,
     Edit,

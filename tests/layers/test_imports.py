@@ -25,6 +25,7 @@ ROOMS = [
     "model",
     "geometry",
     "pictures",
+    "presets",
     "weights",
     "motion",
     "inpaint",

@@ -164,6 +164,16 @@ def test_an_edit_keeps_times_sound_and_length(asked, tmp_path):
     assert after.info.audio
 
 
+def test_a_preset_adds_its_words_and_nothing_without_it(asked, tmp_path):
+    words = "hand-drawn 2D animation, clean lines, flat colours, smooth motion"
+    negative = "photograph, realistic, film grain, noise"
+    preset = finished(asked(seed=0, preset="animation", output=tmp_path / "preset.mp4"))
+    said = asked(seed=0, prompt=f"a lake, {words}", negative_prompt=negative, output=tmp_path / "said.mp4")
+    assert hashes(preset.output) == hashes(finished(said).output)
+    assert f"prompt: a lake, {words}" in preset.notes
+    assert not [note for note in finished(asked(seed=0)).notes if note.startswith("prompt")]
+
+
 class TestRefusals:
     def test_an_empty_prompt(self, asked):
         with pytest.raises(RequestError, match="prompt: the prompt is empty"):

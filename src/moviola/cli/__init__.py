@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage.
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def moviola() -> None:
     """One system for every kind of video model."""
 
 
-_PLAN = click.Option(["--plan", "plan_only"], is_flag=True, help="say how it would be run and why; do nothing")
+_PLAN = click.Option(["--plan", "plan_only"], is_flag=True, help="say how it would be run and why, no more")
 
 
 class _Verb(click.Command):
@@ -120,15 +121,18 @@ def probe(video: str, count: bool, as_json: bool) -> None:
 @moviola.group(invoke_without_command=True, params=[_JSON])
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> None:
-    """List the models, show one, or test one."""
+    """List the models and what of them is on disk, show one, or test one."""
     from moviola import registry
     from moviola.cli import show
+    from moviola.weights import on_disk
 
     if context.invoked_subcommand is not None:
         return
-    cards = list(registry.cards())
+    cards = [(card, on_disk(card)) for card in registry.cards()]
     if as_json:
-        show.as_json([card.model_dump(mode="json") for card in cards])
+        show.as_json(
+            [card.model_dump(mode="json") | {"on_disk": disk and asdict(disk)} for card, disk in cards]
+        )
     else:
         show.cards(cards)
 
@@ -150,7 +154,7 @@ def show_model(model: str, as_json: bool) -> None:
 @models.command("test", params=[_JSON])
 @click.argument("model")
 def test_model(model: str, as_json: bool) -> None:
-    """Run a model's whole path on a rendered clip, from a small random configuration."""
+    """Run a model's whole path, from a small random checkpoint where it has weights."""
     from moviola.cli import show
     from moviola.selftest import selftest
 
@@ -160,6 +164,21 @@ def test_model(model: str, as_json: bool) -> None:
     else:
         for result in results:
             click.echo(f"{result.model} can {result.task}: {result.frames} frames in {result.seconds:.1f} s")
+
+
+@models.command("tiny")
+@click.argument("model")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def tiny_model(model: str, folder: Path) -> None:
+    """Write a small random checkpoint of a model, to try everything but the quality without its weights."""
+    from moviola import registry
+    from moviola.selftest import tiny_checkpoint
+
+    if folder.exists() and any(folder.iterdir()):
+        raise click.UsageError(f"{folder} is not empty; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    tiny_checkpoint(*registry.find(model), folder)
+    click.echo(f"use it with --model {model} --weights {folder}")
 
 
 @moviola.command()

@@ -16,6 +16,7 @@ from moviola.media.info import MediaInfo, VideoTrack
 from moviola.model import Events, Note, Progress, Result
 from moviola.plan.plan import Plan
 from moviola.tasks import Pulled, Sampled, Scores, VideoResult
+from moviola.weights import OnDisk
 
 
 def follow(events: Events) -> Any:
@@ -102,7 +103,9 @@ def gigabytes(size: int) -> str:
 
 def plan(chosen: Plan) -> None:
     """How a job would be run, and why."""
-    for line in describe(chosen):
+    from moviola.plan.choose import summary
+
+    for line in summary(chosen):
         click.echo(line)
 
 
@@ -140,11 +143,35 @@ def _video(video: VideoTrack) -> str:
     return ", ".join(fact for fact in facts if fact)
 
 
-def cards(listed: Sequence[ModelCard]) -> None:
-    """One line per model."""
-    width = max(len(card.id) for card in listed)
-    for card in listed:
-        click.echo(f"{card.id:{width}}  {', '.join(card.tasks):12}  {card.licence:12}  {card.summary}")
+def cards(listed: Sequence[tuple[ModelCard, OnDisk | None]]) -> None:
+    """One line per model: what it does, how large it is, whether its weights are here, its licence."""
+    rows = [
+        (
+            card.id,
+            ", ".join(card.tasks),
+            _parameters(card),
+            _here(card, disk),
+            f"{card.summary} [{card.licence}]",
+        )
+        for card, disk in listed
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        fixed = "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=False))
+        click.echo(f"{fixed}  {row[4]}")
+
+
+def _parameters(card: ModelCard) -> str:
+    total = sum(part.parameters for part in card.parts)
+    return f"{total / 1e9:.1f} B" if total else ""
+
+
+def _here(card: ModelCard, disk: OnDisk | None) -> str:
+    if not card.weights:
+        return "ready"
+    if disk is None:
+        return "not here"
+    return gigabytes(disk.bytes) if disk.complete else f"{gigabytes(disk.bytes)} so far"
 
 
 def card(shown: ModelCard, options: type[BaseModel]) -> None:

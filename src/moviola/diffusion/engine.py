@@ -41,6 +41,7 @@ from moviola.pictures import fitted, picture
 from moviola.plan.choose import step_down
 from moviola.plan.machine import this_machine
 from moviola.plan.plan import Job, Plan
+from moviola.presets import worded
 from moviola.tasks import Edit, Generate, Synthesis, Task
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -48,7 +49,7 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def read_components(folder: Path, dtypes: Mapping[str, Any]) -> dict[str, Any]:
-    """All networks of a checkpoint in the diffusers layout, in the host's memory.
+    """All networks of a checkpoint in the diffusers layout, in the host's memory, and its pipeline's settings.
 
     Reads safetensors and JSON alone: nothing in the folder is executed.
     Raises InputError, one line, where it cannot be read.
@@ -61,7 +62,9 @@ def read_components(folder: Path, dtypes: Mapping[str, Any]) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"cannot load {folder}: {reason[:300]}") from error
-    return dict(pipeline.components)
+    wanted = inspect.signature(type(pipeline).__init__).parameters
+    settings = {name: value for name, value in pipeline.config.items() if name in wanted}
+    return settings | dict(pipeline.components)
 
 
 class Engine:
@@ -187,6 +190,8 @@ class Engine:
             return None if origin is None else fitted(picture(origin, name), (width, height))
 
         width, height = request.size
+        negative = request.negative_prompt
+        prompt, negative = worded(request.preset, getattr(request, "prompt", None), negative)
         return Shot(
             verb=request.verb,
             width=width,
@@ -196,8 +201,8 @@ class Engine:
             steps=request.steps,
             seed=request.seed,
             guidance=request.guidance,
-            prompt=getattr(request, "prompt", None),
-            negative_prompt=request.negative_prompt,
+            prompt=prompt,
+            negative_prompt=negative if "negative_prompt" in self._card.takes else None,
             image=opened("image"),
             last_image=opened("last_image"),
             strength=getattr(request, "strength", None),
@@ -261,18 +266,19 @@ class Engine:
             self._drive.prepare(pipeline, shot, options)
         generator = torch.Generator("cpu").manual_seed(shot.seed)
         arguments = dict(self._drive.arguments(self._card, shot, options))
+        rounds = self._drive.rounds(self._card, shot, options)
         watch = Watch(
             tell,
             f"{self._card.id} in {self._plan.dtype}",
-            before=before,
-            of=of,
+            before=before * rounds,
+            of=of * rounds,
             hold=self._hold(pipeline, shot),
             look=self._looker(pipeline, shot, tell) if look else None,
         )
         if "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters:
             arguments["callback_on_step_end"] = watch
         else:
-            pipeline.progress_bar = watch.bar
+            watch.follow(pipeline)
         with quiet():
             output = pipeline(**arguments, generator=generator, output_type="np")
         if self._drive.sound is not None and shot.sound:

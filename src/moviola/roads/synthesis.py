@@ -25,6 +25,7 @@ from moviola.pictures import picture
 from moviola.plan.choose import choose
 from moviola.plan.machine import this_machine
 from moviola.plan.plan import Job, Plan, Wishes
+from moviola.presets import worded
 from moviola.recipe import recipe
 from moviola.roads.making import Take, check_not_input, make, validated, work_folder
 from moviola.roads.video import encoding_like, inputs_of, output_beside
@@ -100,6 +101,8 @@ def synthesize(request: Synthesis, *, plan: Plan | None = None) -> Events:
 
 def _check_fields(request: Synthesis, card: ModelCard) -> None:
     """Raises RequestError where the model cannot take a field that is given, or lacks one it needs."""
+    if request.preset is not None and "prompt" not in card.takes:
+        raise RequestError(f"{card.id} takes no prompt, and so no preset")
     for name in _ASKED:
         given = getattr(request, name, None) is not None
         if given and name not in card.takes:
@@ -128,6 +131,8 @@ def _settled(
         assert isinstance(request, Edit)
         assert clip is not None
         shaped, notes = _edited(request, card, clip)
+    if request.preset is not None:
+        notes.append(f"prompt: {worded(request.preset, getattr(request, 'prompt', None), None)[0]}")
     if request.seed is None:
         notes.append(f"seed: {settled['seed']}")
     return request.model_copy(update=settled | shaped), notes

@@ -1,0 +1,45 @@
+"""Single pictures that a request names."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from moviola.errors import InputError
+from moviola.film import film
+from moviola.pictures import fitted, picture
+from moviola.stage import Scene, Shot
+
+
+def test_a_picture_is_read_from_whatever_holds_one(tmp_path):
+    array = np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8)
+    file = tmp_path / "one.png"
+    Image.fromarray(array).save(file)
+    for origin in (array, array[None], Image.fromarray(array), file, str(file)):
+        assert np.array_equal(np.asarray(picture(origin, "image")), array)
+
+
+def test_of_a_video_it_is_the_first_frame(tmp_path):
+    clip = film(Scene((Shot(0.2),), size=(32, 16)), tmp_path / "clip.mp4")
+    assert picture(clip, "image").size == (32, 16)
+
+
+def test_a_damaged_or_absent_picture_is_one_clear_line(tmp_path):
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    for origin in (damaged, tmp_path / "absent.png"):
+        with pytest.raises(InputError) as error:
+            picture(origin, "image")
+        assert origin.name in str(error.value)
+
+
+def test_fitting_covers_the_size_and_cuts_evenly():
+    stripes = np.zeros((10, 40, 3), np.uint8)
+    stripes[:, 15:25] = 255
+    square = np.asarray(fitted(Image.fromarray(stripes), (10, 10)))
+    assert square.shape == (10, 10, 3)
+    assert square.min() > 200
+
+
+def test_a_picture_of_the_right_size_is_not_touched():
+    image = Image.new("RGB", (8, 8))
+    assert fitted(image, (8, 8)) is image
