@@ -14,7 +14,7 @@ class Words(NamedTuple):
 
 PRESETS = {
     "cinematic": Words(
-        "cinematic film still in motion, shallow depth of field, natural light, slow steady camera, 35mm film",
+        "cinematic film in motion, shallow depth of field, natural light, slow steady camera, 35mm film",
         "amateur footage, overexposed, shaky camera, low resolution, compression artifacts",
     ),
     "documentary": Words(

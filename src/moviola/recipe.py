@@ -25,6 +25,10 @@ _PACKAGES = (
 )
 
 
+_WHERE = {"output", "overwrite", "preview"}
+"""Fields that say where a result goes, not what it is."""
+
+
 def recipe(task: Task, card: ModelCard, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Everything needed to make the same result again, as plain JSON values.
 
@@ -32,7 +36,7 @@ def recipe(task: Task, card: ModelCard, inputs: Mapping[str, Any]) -> dict[str, 
     """
     return {
         "verb": task.verb,
-        "request": task.model_dump(mode="json", exclude={"overwrite"}, exclude_none=True),
+        "request": task.model_dump(mode="json", exclude=_WHERE, exclude_none=True),
         "inputs": dict(inputs),
         "model": card.id,
         "licence": card.licence,

@@ -5,11 +5,15 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from fake_hub import Repo, environment, serve
+from moviola import registry
 from moviola.film import film
+from moviola.selftest import tiny_checkpoint
 from moviola.stage import Motion, Scene, Shot, Sprite
 
 README = Path(__file__).parents[2] / "README.md"
@@ -42,10 +46,35 @@ def commands(kind: str, text: str) -> list[list[str]]:
     return [[sys.executable, "-m", *shlex.split(line, comments=True)] for line in lines]
 
 
-def test_the_examples_run_one_after_the_other_as_written(desk):
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """The environment in which the examples find the models they name: on a Hub that has tiny checkpoints."""
+    models = {
+        model
+        for _, text in EXAMPLES
+        for model in re.findall(r"""(?:--model |model="|pull )([\w.-]+)""", text)
+    }
+    with serve() as hub:
+        for model in models:
+            family, card = registry.find(model)
+            if not card.weights:
+                continue
+            folder = tmp_path_factory.mktemp(model)
+            tiny_checkpoint(family, card, folder)
+            files = {
+                str(path.relative_to(folder)): path.read_bytes()
+                for path in folder.rglob("*")
+                if path.is_file()
+            }
+            (published,) = card.weights
+            hub.repos[published.repo] = Repo(["1" * 40], files)
+        yield os.environ | environment(hub.url, tmp_path_factory.mktemp("cache"))
+
+
+def test_the_examples_run_one_after_the_other_as_written(desk, hub):
     for kind, text in EXAMPLES:
         for command in commands(kind, text):
-            done = subprocess.run(command, cwd=desk, capture_output=True, text=True, env=os.environ)
+            done = subprocess.run(command, cwd=desk, capture_output=True, text=True, env=hub)
             assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 

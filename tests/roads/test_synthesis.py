@@ -239,7 +239,7 @@ class TestAgain:
     def test_the_same_file_comes_out(self, asked, tmp_path):
         made = finished(asked(seed=7))
         again = finished(request(Again, {"video": made.output, "output": tmp_path / "again.mp4"}))
-        assert hashes(again.output) == hashes(made.output)
+        assert again.output.read_bytes() == made.output.read_bytes()
         assert again.recipe["plan"] == made.recipe["plan"]
 
     def test_another_seed_is_another_take_of_the_same_request(self, asked, tmp_path):

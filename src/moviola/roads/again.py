@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from moviola import weights
 from moviola.clip import Clip
 from moviola.errors import InputError
 from moviola.model import Events, Note
@@ -40,9 +41,8 @@ def again(asked: Again, run: Callable[..., Events]) -> Events:
 
 
 def _fields(asked: Again, recorded: Mapping[str, Any]) -> dict[str, Any]:
-    stem = Path(origin_name(asked.video)).stem
-    suffix = Path(str(recorded.get("output", "video.mp4"))).suffix or ".mp4"
-    output = asked.output or Path(f"{stem}-again{suffix}")
+    made = Path(origin_name(asked.video))
+    output = asked.output or Path(f"{made.stem}-again{made.suffix}")
     fields = dict(recorded) | dict(asked.change) | {"output": output, "overwrite": asked.overwrite}
     # What a settled request has instead of these would contradict a change of them.
     if "seconds" in asked.change:
@@ -64,6 +64,7 @@ def _differences(recipe: Mapping[str, Any]) -> list[str]:
         origin = recipe["request"].get(name)
         if before is None:
             raise InputError(f"{name} was given from memory ({origin}) and cannot be read again")
-        if fingerprint(origin) != before:
+        now = weights.fingerprint(Path(origin)) if name == "weights" else fingerprint(origin)
+        if now != before:
             told.append(f"{name} {origin} is not the file it was: the result will differ")
     return told

@@ -121,7 +121,7 @@ def _settled(
     settled: dict[str, Any] = {
         "output": output,
         "steps": request.steps or native.steps,
-        "seed": request.seed if request.seed is not None else _new_seed(request, output),
+        "seed": request.seed if request.seed is not None else _new_seed(request, card, output),
     }
     if request.guidance is None and "guidance" in card.takes:
         settled["guidance"] = native.guidance
@@ -159,16 +159,16 @@ def _edited(request: Edit, card: ModelCard, clip: Clip) -> tuple[dict[str, Any],
     return settled, notes
 
 
-def _new_seed(request: Synthesis, output: Path) -> int:
+def _new_seed(request: Synthesis, card: ModelCard, output: Path) -> int:
     """A seed that was never asked for: that of the same work where it was interrupted, else a random one."""
     first = _numbered(output, 1) if request.count > 1 else output
     log = work_folder(first) / "journal.jsonl"
-    asked = {"seed", "size", "frames", "fps", "steps", "guidance", "strength", "output"}
+    asked = {"seed", "size", "frames", "fps", "steps", "guidance", "strength"}
     try:
         head = json.loads(log.read_text().partition("\n")[0])["recipe"]["request"]
     except (OSError, ValueError, KeyError):
         return secrets.randbelow(2**32)
-    mine = request.model_dump(mode="json", exclude={"overwrite"}, exclude_none=True)
+    mine = recipe(request, card, {})["request"]
     same = {name: value for name, value in head.items() if name not in asked}
     if same == {name: value for name, value in mine.items() if name not in asked | {"seconds", "aspect"}}:
         return int(head["seed"])
