@@ -45,7 +45,8 @@ class Denoiser(_Facts):
     A transformer works on tokens of `patch` latents of `stride` pixels: every token passes through
     `token_parameters`, attends in `layers` of `width` to all others, to `joint_tokens` of text that take part
     and to `cross_tokens` of text that are only looked at. A U-Net costs `macs_per_pixel` multiply-adds for
-    each pixel of each frame. stride, patch: (time, height, width).
+    each pixel of each frame. stride, patch: (time, height, width). token_bytes: peak of what is held beside
+    the weights for each token, in numbers of 2 bytes, as `benchmarks/activations.py` measures it.
     """
 
     stride: tuple[int, int, int]
@@ -56,9 +57,26 @@ class Denoiser(_Facts):
     joint_tokens: int = 0
     cross_tokens: int = 0
     macs_per_pixel: float = 0.0
+    token_bytes: int | None = None
     whole_guidance: bool = Field(
         default=True, description="whether guidance runs the prompt and its negative as one batch of two"
     )
+
+
+class Codec(_Facts):
+    """What decoding holds beside the weights, in numbers of 2 bytes, measured by `benchmarks/activations.py`.
+
+    still_bytes: for each pixel of a frame, however many frames there are.
+    frame_bytes: for each pixel of each frame that is decoded at once. at_once: how many these are; None is all.
+    float32: whether it is kept in float32 whatever the rest runs in.
+    """
+
+    still_bytes: float = 0.0
+    frame_bytes: float = 0.0
+    at_once: int | None = None
+    tile: Size | None = Field(default=None, description="pixels of a tile; None where there is no tiling")
+    sliced: bool = Field(default=False, description="whether slicing decodes frames one by one")
+    float32: bool = False
 
 
 class Native(_Facts):
@@ -113,6 +131,7 @@ class ModelCard(_Facts):
     weights: tuple[Weights, ...] = ()
     parts: tuple[Part, ...] = ()
     denoiser: Denoiser | None = None
+    codec: Codec | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="bfloat16", description="what the weights are published and best run in"
     )

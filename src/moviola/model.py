@@ -68,10 +68,12 @@ class Sound:
     """The sound that goes with the window under way.
 
     samples: (n, channels) float32 in -1 to 1. rate: in Hz.
+    tail: as `samples`, what would come after the window; the next window's sound is cross-faded with it.
     """
 
     samples: NDArray[np.float32]
     rate: int
+    tail: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

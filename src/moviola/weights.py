@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 OWN_CARD = "moviola.json"
 """A checkpoint's folder may carry the fields of its model's card that differ for it, as JSON."""
 
-_OWN_FIELDS = {"limits", "native", "parts", "denoiser"}
+_OWN_FIELDS = {"limits", "native", "parts", "denoiser", "codec"}
 _OWN_CARD = TypeAdapter(dict[str, Any])
 
 _NEVER = ["*.bin", "*.ckpt", "*.pt", "*.pth", "*.msgpack", "*.h5", "*.onnx", "*.onnx_data"]

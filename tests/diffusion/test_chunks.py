@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moviola.card import Limits
-from moviola.diffusion.chunks import divide, joined, seed_of
+from moviola.diffusion.chunks import divide, heard, joined, seed_of
+from moviola.model import Sound
 
 WAN = Limits(min_frames=5, max_frames=81, frame_step=4, frame_base=1)
 
@@ -68,3 +69,27 @@ def test_the_seam_fades_from_the_known_to_the_new():
 def test_depth_is_kept(dtype):
     made = np.full((4, 2, 2, 3), 50, dtype)
     assert joined(made, made[:1]).dtype == dtype
+
+
+def test_a_seam_does_not_depend_on_how_frames_lie_in_memory():
+    random = np.random.default_rng(0)
+    made = random.integers(0, 255, (12, 64, 64, 3), np.uint8)
+    known = random.integers(0, 255, (9, 64, 64, 3), np.uint8)
+    turned = np.ascontiguousarray(known.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+    assert np.array_equal(joined(made, turned), joined(made, known))
+
+
+def test_sound_is_cut_to_the_frames_it_goes_with_and_what_is_missing_is_silent():
+    samples = np.arange(1, 1001, dtype=np.float32)[:, None].repeat(2, 1) / 1000
+    made = Sound(samples, 1000)
+    cut = heard(made, 0.4, 0.2)
+    assert np.array_equal(cut.samples, samples[:400])
+    assert np.array_equal(cut.tail, samples[400:600])
+    short = heard(made, 0.9, 0.3)
+    assert np.array_equal(short.samples, samples[:900])
+    assert np.array_equal(short.tail[:100], samples[900:])
+    assert short.tail.shape == (300, 2)
+    assert not short.tail[100:].any()
+    whole = heard(made, 1.5, 0)
+    assert whole.samples.shape == (1500, 2)
+    assert whole.tail is None

@@ -47,3 +47,15 @@ def test_two_levels_of_one_path_give_what_lies_under_the_noise(scheduler):
     first, second = level(scheduler, 3), level(scheduler, 4)
     found = denoised(noised(clean, noise, first), noised(clean, noise, second), first, second)
     assert torch.allclose(found, clean, atol=1e-3)
+
+
+def test_a_schedule_that_counts_up_to_clean_has_the_same_levels():
+    """As Mochi's does."""
+    up, down = (
+        diffusers.FlowMatchEulerDiscreteScheduler(invert_sigmas=inverted) for inverted in (True, False)
+    )
+    for scheduler in (up, down):
+        scheduler.set_timesteps(10)
+    assert up.sigmas[0] < up.sigmas[-1]
+    for step in range(10):
+        assert level(up, step) == pytest.approx(level(down, step), abs=1e-6)

@@ -67,3 +67,24 @@ def test_looks_are_rare(pipeline):
     for step in range(3):
         watch(pipeline, step, None, {"latents": torch.zeros(1)})
     assert not seen
+
+
+def test_rounds_of_all_steps_follow_each_other(pipeline):
+    """Where a pipeline slides its own windows, it begins again at step 0."""
+    told = []
+    watch = Watch(told.append, "m", of=2)
+    for step in (*range(4), *range(4)):
+        watch(pipeline, step, None, {"latents": torch.zeros(1)})
+    assert told == [Progress(done, 8, "steps") for done in range(1, 9)]
+
+
+def test_a_pipeline_without_a_callback_is_followed_through_its_scheduler(pipeline):
+    told = []
+    clean, noise = torch.full((1, 1, 1, 1, 1), 7.0), torch.zeros(1, 1, 1, 1, 1)
+    Watch(told.append, "m", hold=Hold(clean, noise, axis=2)).follow(pipeline)
+    latents = torch.ones(1, 1, 3, 1, 1)
+    for timestep in pipeline.scheduler.timesteps:
+        made = pipeline.scheduler.step(torch.zeros_like(latents), timestep, latents, return_dict=False)
+        latents = made[0]
+    assert told == [Progress(done, 4, "steps") for done in range(1, 5)]
+    assert latents.flatten().tolist() == [7, 1, 1]

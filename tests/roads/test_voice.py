@@ -1,6 +1,7 @@
 """The sound a model makes, kept window by window."""
 
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,30 @@ def test_loudness_is_clipped_not_wrapped(tmp_path):
     voice.commit()
     voice.joined()
     assert (heard(tmp_path) == 32767).all()
+
+
+def test_pictures_that_are_being_written_beside_it_are_left_alone(tmp_path):
+    (tmp_path / "000000.part").write_bytes(b"pictures")
+    voice = Voice(tmp_path)
+    voice.add(sound(0.5))
+    voice.commit()
+    assert (tmp_path / "000000.part").read_bytes() == b"pictures"
+
+
+def test_a_window_is_faded_into_what_the_one_before_would_have_gone_on_with(tmp_path):
+    voice = Voice(tmp_path)
+    voice.add(replace(sound(0.5), tail=sound(0.5, 200).samples))
+    voice.commit()
+    resumed = Voice(tmp_path, first=1)
+    resumed.add(sound(0.0))
+    resumed.commit()
+    resumed.joined()
+    samples = heard(tmp_path)[:, 0] / 32767
+    assert len(samples) == 1600
+    assert np.allclose(samples[:800], 0.5, atol=1e-3)
+    fade = samples[800:1000]
+    assert (np.diff(fade) < 0).all()
+    assert fade[0] > 0.49
+    assert 0 <= fade[-1] < 0.01
+    assert np.isclose(fade[100], 0.5 * np.sqrt(0.5), atol=0.01), "two sounds made apart add up in power"
+    assert (samples[1000:] == 0).all()

@@ -10,6 +10,7 @@ import numpy as np
 from moviola.card import Limits
 from moviola.frames import Frames, Pixels
 from moviola.geometry import valid_frames
+from moviola.model import Sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ def joined(made: Pixels, known: Pixels | None) -> Pixels:
     """
     if known is None or not len(known):
         return made
-    shared = made[: len(known)].astype(np.float32)
-    truth = known.astype(np.float32)
+    # Sums depend on how numbers lie in memory: frames that were on disk must count as those just made.
+    shared = made[: len(known)].astype(np.float32, order="C")
+    truth = known.astype(np.float32, order="C")
     axes = (0, 1, 2)
     gain = np.clip(truth.std(axes) / np.maximum(shared.std(axes), 1e-3), 0.8, 1.25)
     offset = truth.mean(axes) - shared.mean(axes) * gain
@@ -73,6 +75,17 @@ def joined(made: Pixels, known: Pixels | None) -> Pixels:
     blend = truth * (1 - weight) + matched[: len(known)] * weight
     matched[: len(known)] = np.rint(blend).astype(made.dtype)
     return matched
+
+
+def heard(sound: Sound, seconds: float, tail_seconds: float) -> Sound:
+    """A chunk's sound that goes with its first `seconds`, and as its tail the `tail_seconds` after them.
+
+    Cut, or filled up with silence, to the sample: what is too short or too long would add up over the chunks.
+    """
+    stop = round(seconds * sound.rate)
+    end = stop + round(tail_seconds * sound.rate)
+    samples = np.pad(sound.samples[:end], ((0, max(0, end - len(sound.samples))), (0, 0)))
+    return Sound(samples[:stop], sound.rate, samples[stop:] if end > stop else None)
 
 
 def timed(data: Pixels, start: int, fps: float) -> Frames:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from moviola.card import ModelCard
 from moviola.errors import MissingExtraError
-from moviola.model import Model, Setup
+from moviola.model import Event, Model, Setup
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -47,11 +47,22 @@ class Shot:
     sound: bool = False
 
 
+def _once(card: ModelCard, shot: Shot, options: Any) -> int:
+    return 1
+
+
+def _any(shot: Shot, options: Any) -> None:
+    return None
+
+
+Tell = Callable[[Event], None]
+
 Continuation = Literal["image", "latents", "family", "whole"]
 """How a video goes on beyond one call of the model.
 
 image: the last frame is the next call's first image.
-latents: the next call's first latents are held to those of the last frames, at every step's level of noise.
+latents: the next call's first latents are held to those of the last frames, at every step's level of noise;
+    where the call takes a first image, it is the first of these frames.
 family: the family's pipeline takes `Shot.known` by itself.
 whole: one call makes any length (the family slides its own windows).
 """
@@ -65,13 +76,18 @@ class Drive:
     arguments: what its call takes beyond `generator`, `output_type` and the callback.
     components: reads the networks of a checkpoint: (card, setup, dtypes by name) → by the names of the
         pipeline's parameters; None reads the first folder in the diffusers layout.
-    prepare: last touches on an assembled pipeline, before it is placed on a device.
+    adapt: (card, components, shot, options, tell) → those a pipeline is assembled of, where options bring or
+        change some. The given ones stay as they are, for other shots. `tell` takes events.
+    variant: what of a shot and its options `adapt` looks at; where it changes, a pipeline is assembled anew.
+    prepare: last touches on a pipeline before every call.
     continuation, overlap: how a video goes on beyond one call, and how many frames two calls share.
     encode: (pipeline, video of (1, 3, T, H, W) in -1 to 1, shot) → latents as the pipeline's callback has
         them; needed where the continuation is `latents`.
     decode: (pipeline, latents as the callback has them, shot) → small pictures (T, H, W, 3) in 0 to 1, for
         previews; see `diffusion.look`.
     time_axis: which axis of these latents is time.
+    follows_image: whether `Shot.image` is a picture to follow, for every call, in place of the first frame.
+    rounds: how often one call goes through all its steps: more than once where it slides its own windows.
     float32: components that are kept in float32 whatever the rest runs in.
     tokenizers: components that read the prompt, the one that cuts it first.
     sound: (pipeline, its output) → samples (n, channels) in -1 to 1 and their rate in Hz, where there is any.
@@ -80,12 +96,16 @@ class Drive:
     pipeline: Callable[[ModelCard, Shot, Any], str]
     arguments: Callable[[ModelCard, Shot, Any], Mapping[str, Any]]
     components: Callable[[ModelCard, Setup, Mapping[str, Any]], dict[str, Any]] | None = None
+    adapt: Callable[[ModelCard, dict[str, Any], Shot, Any, Tell], dict[str, Any]] | None = None
+    variant: Callable[[Shot, Any], Any] = _any
     prepare: Callable[[Any, Shot, Any], None] | None = None
     continuation: Continuation | Callable[[ModelCard, Shot], Continuation] = "latents"
     overlap: int = 1
     encode: Callable[[Any, Any, Shot], Any] | None = None
     decode: Callable[[Any, Any, Shot], Any] | None = None
     time_axis: int = 2
+    follows_image: bool = False
+    rounds: Callable[[ModelCard, Shot, Any], int] = _once
     float32: tuple[str, ...] = ()
     tokenizers: tuple[str, ...] = ("tokenizer",)
     sound: Callable[[Any, Any], tuple[Any, int]] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import torch
 from PIL import Image
 
 from moviola.card import ModelCard
-from moviola.diffusion.chunks import Chunk, divide, joined, seed_of, timed
+from moviola.diffusion.chunks import Chunk, divide, heard, joined, seed_of, timed
 from moviola.diffusion.drive import Continuation, Drive, Shot
 from moviola.diffusion.placing import place, unplace
 from moviola.diffusion.quiet import quiet
 from moviola.diffusion.steps import Tell, stepping
+from moviola.diffusion.tokenizer import as_written
 from moviola.diffusion.watch import Hold, Watch
 from moviola.errors import InputError, ModelError
 from moviola.frames import Frames, Pixels, quantized
@@ -48,23 +50,30 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-def read_components(folder: Path, dtypes: Mapping[str, Any]) -> dict[str, Any]:
-    """All networks of a checkpoint in the diffusers layout, in the host's memory, and its pipeline's settings.
-
-    Reads safetensors and JSON alone: nothing in the folder is executed.
-    Raises InputError, one line, where it cannot be read.
-    """
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Quietly; raises InputError, one line, where what the folder holds cannot be read."""
     try:
         with quiet():
-            pipeline = diffusers.DiffusionPipeline.from_pretrained(
-                str(folder), dtype=dict(dtypes), local_files_only=True, use_safetensors=True
-            )
+            yield
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"cannot load {folder}: {reason[:300]}") from error
+
+
+def read_components(folder: Path, dtypes: Mapping[str, Any], **given: Any) -> dict[str, Any]:
+    """All components of a checkpoint in the diffusers layout, in the host's memory, and its settings.
+
+    given: components in place of those in the folder. Reads safetensors and JSON alone: nothing in the folder
+    is executed. Raises InputError.
+    """
+    with reading(folder):
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(
+            str(folder), dtype=dict(dtypes), local_files_only=True, use_safetensors=True, **given
+        )
     wanted = inspect.signature(type(pipeline).__init__).parameters
     settings = {name: value for name, value in pipeline.config.items() if name in wanted}
-    return settings | dict(pipeline.components)
+    return settings | {name: as_written(part, folder / name) for name, part in pipeline.components.items()}
 
 
 class Engine:
@@ -77,6 +86,7 @@ class Engine:
         self._components = components
         self._schedule = components["scheduler"]
         self._pipeline: Any = None
+        self._assembled_for: Any = None
 
     @classmethod
     def read(cls, card: ModelCard, setup: Setup, drive: Drive) -> Engine:
@@ -111,7 +121,7 @@ class Engine:
         for chunk in chunks[context.place.number :]:
             is_last = chunk is chunks[-1]
             asked = self._asked(shot, chunk, known, continuation, is_last=is_last)
-            made = yield from self._shoot(
+            made, sound = yield from self._shoot(
                 asked, options, look=request.preview is not None, before=chunk.number, of=len(chunks)
             )
             made = joined(made, known.data if known is not None else None)[: chunk.keep]
@@ -119,6 +129,8 @@ class Engine:
             stop = chunk.start + len(final)
             known = None if is_last else timed(made[len(final) :], stop, shot.fps)
             yield Partial(timed(final, chunk.start, shot.fps))
+            if sound is not None:
+                yield heard(sound, len(final) / shot.fps, (len(made) - len(final)) / shot.fps)
             yield Committed(chunk.number, stop, known)
 
     def _continuation(self, shot: Shot) -> Continuation:
@@ -144,7 +156,11 @@ class Engine:
             return asked
         if continuation == "image":
             return replace(asked, image=Image.fromarray(known.data[-1]))
-        return replace(asked, image=None, known=known)
+        if self._drive.follows_image:
+            return replace(asked, known=known)
+        # A model that begins with an image begins with the first of the frames that it is held to.
+        goes_on = continuation == "latents" and shot.image is not None
+        return replace(asked, image=Image.fromarray(known.data[0]) if goes_on else None, known=known)
 
     def _edit(self, request: Edit, options: Any, context: Context) -> Events:
         first = self._shot(request, frames=0, fps=float(context.clip.info.video.average_rate or 25))
@@ -172,7 +188,7 @@ class Engine:
                 video=video + [video[index] for index in last],
                 masks=masks,
             )
-            made = yield from self._shoot(shot, options, look=look)
+            made, _ = yield from self._shoot(shot, options, look=look)
             yield Frames(made[:count], window.frames.pts_seconds, window.frames.duration_seconds)
 
         most = self._card.limits.max_frames or 64
@@ -225,8 +241,10 @@ class Engine:
 
     def _shoot(
         self, shot: Shot, options: Any, *, look: bool, before: int = 0, of: int = 1
-    ) -> Generator[Event, None, Pixels]:
-        """One call of the model, again on a leaner plan where memory runs out. Returns (T, H, W, 3) uint8.
+    ) -> Generator[Event, None, tuple[Pixels, Sound | None]]:
+        """One call of the model, again on a leaner plan where memory runs out.
+
+        Returns (T, H, W, 3) uint8, and the sound where the model makes it and it is wanted.
 
         before, of: how many calls have been made and will be made in all, for the progress.
         """
@@ -260,10 +278,13 @@ class Engine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _call(self, shot: Shot, options: Any, tell: Tell, look: bool, before: int, of: int) -> Pixels:
-        pipeline = self._assembled(shot, options, tell)
-        if self._drive.prepare is not None:
-            self._drive.prepare(pipeline, shot, options)
+    def _call(
+        self, shot: Shot, options: Any, tell: Tell, look: bool, before: int, of: int
+    ) -> tuple[Pixels, Sound | None]:
+        with quiet():
+            pipeline = self._assembled(shot, options, tell)
+            if self._drive.prepare is not None:
+                self._drive.prepare(pipeline, shot, options)
         generator = torch.Generator("cpu").manual_seed(shot.seed)
         arguments = dict(self._drive.arguments(self._card, shot, options))
         rounds = self._drive.rounds(self._card, shot, options)
@@ -279,23 +300,38 @@ class Engine:
             arguments["callback_on_step_end"] = watch
         else:
             watch.follow(pipeline)
-        with quiet():
+        with quiet(), self._seeded(shot.seed):
             output = pipeline(**arguments, generator=generator, output_type="np")
-        if self._drive.sound is not None and shot.sound:
-            tell(Sound(*self._drive.sound(pipeline, output)))
-        return quantized(np.asarray(output.frames[0]), 8, source=self._card.id)
+        heard_as = self._drive.sound if shot.sound else None
+        sound = Sound(*heard_as(pipeline, output)) if heard_as is not None else None
+        return quantized(np.asarray(output.frames[0]), 8, source=self._card.id), sound
+
+    @contextmanager
+    def _seeded(self, seed: int) -> Iterator[None]:
+        """Some pipelines draw from the global generator too, which is put back after."""
+        devices = [self._plan.device] if self._plan.device.startswith("cuda") else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            yield
 
     def _assembled(self, shot: Shot, options: Any, tell: Tell) -> Any:
         """The pipeline for a shot, on its device, with a scheduler that has not run yet."""
         name = self._drive.pipeline(self._card, shot, options)
-        if type(self._pipeline).__name__ != name:
+        wish = (name, self._drive.variant(shot, options))
+        if self._pipeline is None or wish != self._assembled_for:
             if self._pipeline is not None:
                 unplace(self._pipeline)
+            components = self._components
+            if self._drive.adapt is not None:
+                components = self._drive.adapt(self._card, components, shot, options, tell)
             kind = getattr(diffusers, name)
             wanted = inspect.signature(kind.__init__).parameters
-            self._pipeline = kind(**{n: c for n, c in self._components.items() if n in wanted})
+            self._pipeline = kind(**{n: c for n, c in components.items() if n in wanted})
+            self._assembled_for = wish
             self._pipeline.set_progress_bar_config(disable=True)
-            for text in place(self._pipeline, self._plan):
+            with quiet():
+                notes = place(self._pipeline, self._plan)
+            for text in notes:
                 tell(Note(text))
         self._pipeline.scheduler = type(self._schedule).from_config(self._schedule.config)
         return self._pipeline

@@ -26,6 +26,8 @@ def level(scheduler: Any, step: int) -> Level:
     sigmas = getattr(scheduler, "sigmas", None)
     if is_flow and sigmas is not None:
         sigma = float(sigmas[step])
+        if config.get("invert_sigmas", False):
+            sigma = 1 - sigma
         return 1 - sigma, sigma
     if "alphas_cumprod" in vars(scheduler) and not _explodes(scheduler):
         alpha = float(scheduler.alphas_cumprod[int(scheduler.timesteps[step])])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from moviola.diffusion.noise import denoised, level, noised
@@ -39,7 +39,7 @@ class Hold:
 class Watch:
     """A `callback_on_step_end`.
 
-    who: the model's id and dtype, for errors. before, of: calls of the model done before, and in all.
+    who: the model's id and dtype, for errors. before, of: rounds of all steps done before, and in all.
     look: what to do with latents cleaned of their noise, now and then; None for no previews.
 
     Raises Stopped out of the pipeline where nobody listens, ModelError where latents are not finite.
@@ -72,38 +72,34 @@ class Watch:
                 f"{self._who} gave NaN or infinite latents at step {step + 1} of {steps}; "
                 "run it with --dtype bfloat16 or --dtype float32"
             )
+        # An edit of less than full strength begins in the middle of the schedule.
+        reached = step + 1 + len(pipeline.scheduler.timesteps) - steps
         if self._hold is not None:
-            latents = tensors["latents"] = self._hold.apply(latents, pipeline.scheduler, step + 1)
+            latents = tensors["latents"] = self._hold.apply(latents, pipeline.scheduler, reached)
         if self._look is not None:
-            self._show(pipeline.scheduler, latents, step)
-        self.stepped(step + 1, steps)
+            self._show(pipeline.scheduler, latents, reached)
+        self._tell(Progress(step + 1 + self._before * steps, self._of * steps, "steps"))
+        if step + 1 == steps:
+            self._before += 1
+            self._last = None
         return tensors
 
-    def stepped(self, done: int, steps: int) -> None:
-        """Tell that `done` steps of this call are done."""
-        self._tell(Progress(done + self._before * steps, self._of * steps, "steps"))
-
-    def _show(self, scheduler: Any, latents: Any, step: int) -> None:
-        last, self._last = self._last, (latents, step + 1)
+    def _show(self, scheduler: Any, latents: Any, reached: int) -> None:
+        last, self._last = self._last, (latents, reached)
         if last is None or time.monotonic() - self._looked < LOOK_SECONDS:
             return
         assert self._look is not None
-        clean = denoised(last[0], latents, level(scheduler, last[1]), level(scheduler, step + 1))
+        clean = denoised(last[0], latents, level(scheduler, last[1]), level(scheduler, reached))
         self._look(clean)
         self._looked = time.monotonic()
 
-    @contextmanager
-    def bar(self, iterable: Any = None, total: int | None = None) -> Iterator[_Bar]:
-        """In place of a pipeline's `progress_bar`, where it has no callback."""
-        yield _Bar(self, total or 1)
+    def follow(self, pipeline: Any) -> None:
+        """Watch a pipeline that has no callback, through its scheduler, which must be of this call alone."""
+        step, steps = pipeline.scheduler.step, count()
 
+        def watched(prediction: Any, timestep: Any, latents: Any, **rest: Any) -> tuple[Any]:
+            made = step(prediction, timestep, latents, **rest | {"return_dict": False})[0]
+            number = next(steps) % pipeline.num_timesteps
+            return (self(pipeline, number, timestep, {"latents": made})["latents"],)
 
-class _Bar:
-    def __init__(self, watch: Watch, total: int) -> None:
-        self._watch = watch
-        self._total = total
-        self._done = 0
-
-    def update(self, count: int = 1) -> None:
-        self._done += count
-        self._watch.stepped(self._done, self._total)
+        pipeline.scheduler.step = watched

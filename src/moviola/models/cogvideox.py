@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
-from moviola.diffusion.drive import Continuation, Drive, Shot
+from moviola.diffusion.drive import Drive, Shot
 from moviola.diffusion.drive import load as load_drive
 from moviola.model import Model, Setup
 
@@ -152,10 +152,6 @@ def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, An
     return asked | {"num_frames": shot.frames} | ({"image": shot.image} if shot.image is not None else {})
 
 
-def _continuation(card: ModelCard, shot: Shot) -> Continuation:
-    return "image" if "image" in card.needs else "latents"
-
-
 def _encode(pipeline: Any, video: Any, shot: Shot) -> Any:
     """(1, T, C, h, w). Where CogVideoX 1.5 pads time to its patch, it does so in front."""
     vae = pipeline.vae
@@ -176,7 +172,6 @@ def _decode(pipeline: Any, latents: Any, shot: Shot) -> Any:
 _DRIVE = Drive(
     pipeline=_pipeline,
     arguments=_arguments,
-    continuation=_continuation,
     overlap=9,
     encode=_encode,
     decode=_decode,
