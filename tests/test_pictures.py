@@ -6,7 +6,7 @@ from PIL import Image
 
 from moviola.errors import InputError
 from moviola.film import film
-from moviola.pictures import fitted, picture
+from moviola.pictures import feathered, fitted, pasted, picture
 from moviola.stage import Scene, Shot
 
 
@@ -43,3 +43,16 @@ def test_fitting_covers_the_size_and_cuts_evenly():
 def test_a_picture_of_the_right_size_is_not_touched():
     image = Image.new("RGB", (8, 8))
     assert fitted(image, (8, 8)) is image
+
+
+def test_a_change_shows_whole_under_its_mask_fades_around_it_and_ends():
+    mask = Image.new("L", (200, 160))
+    mask.paste(255, (80, 60, 120, 100))
+    shown = feathered(mask)
+    assert (shown[60:100, 80:120] == 1).all()
+    assert 0 < shown[80, 122] < 1
+    assert (shown[:, :70] == 0).all()
+    original = Image.new("RGB", (200, 160), (10, 20, 30))
+    mixed = pasted(np.full((160, 200, 3), 200, np.uint8), original, shown)
+    assert (mixed[80, 100] == 200).all()
+    assert np.array_equal(mixed[:, :70], np.asarray(original)[:, :70])

@@ -67,7 +67,7 @@ class Codec(_Facts):
     """What decoding holds beside the weights, in numbers of 2 bytes, measured by `benchmarks/activations.py`.
 
     still_bytes: for each pixel of a frame, however many frames there are.
-    frame_bytes: for each pixel of each frame that is decoded at once. at_once: how many these are; None is all.
+    frame_bytes: for each pixel of each frame that is decoded at once. at_once: how many; None is all.
     float32: whether it is kept in float32 whatever the rest runs in.
     """
 

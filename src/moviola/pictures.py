@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 from moviola.card import Size
 from moviola.clip import Clip
 from moviola.errors import InputError
+from moviola.frames import Pixels
 
 
 def picture(origin: Any, name: str) -> Image.Image:
@@ -38,3 +41,20 @@ def fitted(image: Image.Image, size: Size) -> Image.Image:
     left, top = (width - kept[0]) / 2, (height - kept[1]) / 2
     box = (left, top, left + kept[0], top + kept[1])
     return image.resize(size, Image.Resampling.LANCZOS, box=box)
+
+
+def feathered(mask: Image.Image) -> NDArray[np.float32]:
+    """How much of what was changed is shown, (H, W) in 0 to 1: all under the mask (L, 255 where selected).
+
+    Around it, it fades to nothing over about a fortieth of the shorter side, so that no edge shows.
+    """
+    reach = max(1, round(min(mask.size) / 80))
+    grown = mask.filter(ImageFilter.MaxFilter(2 * reach + 1)).filter(ImageFilter.GaussianBlur(reach / 2))
+    return np.maximum(np.asarray(grown), np.asarray(mask)).astype(np.float32) / 255
+
+
+def pasted(changed: Pixels, original: Image.Image, shown: NDArray[np.float32]) -> Pixels:
+    """A changed picture (H, W, 3) over the original, as far as `shown` (H, W) says."""
+    weight = shown[..., None]
+    mixed: Pixels = np.rint(np.asarray(original) * (1 - weight) + changed * weight).astype(changed.dtype)
+    return mixed

@@ -39,7 +39,7 @@ from moviola.model import (
     Sound,
     Window,
 )
-from moviola.pictures import fitted, picture
+from moviola.pictures import feathered, fitted, pasted, picture
 from moviola.plan.choose import step_down
 from moviola.plan.machine import this_machine
 from moviola.plan.plan import Job, Plan
@@ -189,6 +189,10 @@ class Engine:
                 masks=masks,
             )
             made, _ = yield from self._shoot(shot, options, look=look)
+            if masks is not None:
+                # The codec changes every pixel a little: what was not to be changed is put back.
+                parts = zip(made, video, masks, strict=False)
+                made = np.stack([pasted(new, old, feathered(chosen)) for new, old, chosen in parts])
             yield Frames(made[:count], window.frames.pts_seconds, window.frames.duration_seconds)
 
         most = self._card.limits.max_frames or 64
