@@ -73,8 +73,8 @@ def test_depth_is_kept(dtype):
 
 def test_a_seam_does_not_depend_on_how_frames_lie_in_memory():
     random = np.random.default_rng(0)
-    made = random.integers(0, 255, (12, 64, 64, 3), np.uint8)
-    known = random.integers(0, 255, (9, 64, 64, 3), np.uint8)
+    made = random.integers(0, 65535, (12, 64, 64, 3), np.uint16)
+    known = random.integers(0, 65535, (9, 64, 64, 3), np.uint16)
     turned = np.ascontiguousarray(known.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
     assert np.array_equal(joined(made, turned), joined(made, known))
 
