@@ -105,6 +105,7 @@ def _least(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
         "prompt": "a disc over a hill",
         "image": Image.new("RGB", size, (90, 140, 200)),
         "last_image": Image.new("RGB", size, (200, 140, 90)),
+        "reference": Image.new("RGB", size, (200, 90, 60)),
         "mask": f"0,0,{size[0] // 2},{size[1] // 2}",
     }
     fields = {name: every[name] for name in card.needs}

@@ -186,6 +186,9 @@ class Synthesis(Making):
     preset: Literal["cinematic", "documentary", "animation", "macro"] | None = Field(
         None, description="words added to the prompt for a look; default none"
     )
+    reference: Origin | None = Field(
+        None, description="a picture of what should be seen, where the model follows one"
+    )
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="same seed, same video; default a new one, told and recorded"
     )
@@ -257,7 +260,6 @@ class Edit(Synthesis, VideoTask):
     mask: Origin | None = Field(
         None, description="what to change, white on black: image, video, folder; or a box as x,y,w,h"
     )
-    image: Origin | None = Field(None, description="a picture to follow, where the model takes one")
 
 
 class Interpolate(VideoTask):

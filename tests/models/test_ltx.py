@@ -144,11 +144,6 @@ def test_a_faint_edit_is_denoised_too(pictures, by_hand):
     assert np.array_equal(*left)
 
 
-def test_an_edit_takes_no_picture(pictures):
-    with pytest.raises(RequestError, match="no image to edit"):
-        pictures("edit", "ltx-2b-0.9.5", video=VIDEO, prompt="a lake", image=SKY)
-
-
 def test_a_long_video_goes_on_from_the_last_frames(done, pictures, by_hand):
     result = done("generate", "ltx-2b-0.9.5", prompt="a lake", frames=40, last_image=SEA)
     whole = np.concatenate([frames.data for frames in Clip(result.output.parent).chunks()])

@@ -33,15 +33,19 @@ def test_a_text_alone_equals_a_plain_call(model, pictures, by_hand):
 
 def test_a_reference_and_its_scale_equal_a_plain_call(pictures, by_hand):
     ours = pictures(
-        "generate", MODEL, prompt="a lake", image=CAT, options={"conditioning_scale": 0.5, "flow_shift": 3}
+        "generate",
+        MODEL,
+        prompt="a lake",
+        reference=CAT,
+        options={"conditioning_scale": 0.5, "flow_shift": 3},
     )
     asked = {"reference_images": [CAT], "conditioning_scale": 0.5}
     assert np.array_equal(ours, by_hand(MODEL, "WanVACEPipeline", **PLAIN, **asked))
-    assert not np.array_equal(ours, pictures("generate", MODEL, prompt="a lake", image=CAT))
+    assert not np.array_equal(ours, pictures("generate", MODEL, prompt="a lake", reference=CAT))
 
 
 def test_a_video_without_a_mask_is_control(pictures, by_hand):
-    ours = pictures("edit", MODEL, video=VIDEO, prompt="a lake", image=CAT)
+    ours = pictures("edit", MODEL, video=VIDEO, prompt="a lake", reference=CAT)
     asked = {"video": FRAMES, "reference_images": [CAT]}
     assert np.array_equal(ours, by_hand(MODEL, "WanVACEPipeline", **PLAIN, **asked))
 
@@ -80,7 +84,7 @@ def test_a_long_video_is_told_the_known_frames_and_keeps_its_reference(done, mon
         return plain(self, video=video, mask=mask, reference_images=reference_images, **rest)
 
     monkeypatch.setattr(diffusers.WanVACEPipeline, "__call__", spied)
-    result = done("generate", MODEL, prompt="a lake", image=CAT, frames=17)
+    result = done("generate", MODEL, prompt="a lake", reference=CAT, frames=17)
     assert result.frames == 17
     assert [chunk["start"] for chunk in result.recipe["chunks"]] == [0, 4]
     (first, _, cat), (video, mask, cat_again) = asked
@@ -94,7 +98,7 @@ def test_a_long_video_is_told_the_known_frames_and_keeps_its_reference(done, mon
 
 def test_a_preview_shows_the_video_without_its_reference(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr("moviola.diffusion.watch.LOOK_SECONDS", 0)
-    fields = {"model": MODEL, "weights": checkpoint(MODEL), "prompt": "a lake", "image": CAT}
+    fields = {"model": MODEL, "weights": checkpoint(MODEL), "prompt": "a lake", "reference": CAT}
     fields |= {"output": tmp_path / "out.mp4", "preview": tmp_path / "look.webp"}
     seen = [event for event in run(request(Generate, fields)) if isinstance(event, Preview)]
     assert seen

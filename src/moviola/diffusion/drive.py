@@ -22,7 +22,7 @@ class Shot:
 
     width, height, frames, fps: of what is made; frames obey the card's rule. seed: of this call alone.
     image, last_image, video, masks: RGB pictures (masks: L, 255 where to change) of width × height;
-    `video` has as many as `frames`.
+    `video` has as many as `frames`. reference: a picture to follow, of any size.
     known: frames that the call must begin with, from the call before; None in the first.
     strength, motion: 0 to 1. sound: whether sound is wanted where the model makes it.
     """
@@ -39,6 +39,7 @@ class Shot:
     negative_prompt: str | None = None
     image: Image.Image | None = None
     last_image: Image.Image | None = None
+    reference: Image.Image | None = None
     video: list[Image.Image] | None = None
     masks: list[Image.Image] | None = None
     known: Frames | None = None
@@ -86,7 +87,6 @@ class Drive:
     decode: (pipeline, latents as the callback has them, shot) → small pictures (T, H, W, 3) in 0 to 1, for
         previews; see `diffusion.look`.
     time_axis: which axis of these latents is time.
-    follows_image: whether `Shot.image` is a picture to follow, for every call, in place of the first frame.
     rounds: how often one call goes through all its steps: more than once where it slides its own windows.
     float32: components that are kept in float32 whatever the rest runs in.
     tokenizers: components that read the prompt, the one that cuts it first.
@@ -104,7 +104,6 @@ class Drive:
     encode: Callable[[Any, Any, Shot], Any] | None = None
     decode: Callable[[Any, Any, Shot], Any] | None = None
     time_axis: int = 2
-    follows_image: bool = False
     rounds: Callable[[ModelCard, Shot, Any], int] = _once
     float32: tuple[str, ...] = ()
     tokenizers: tuple[str, ...] = ("tokenizer",)

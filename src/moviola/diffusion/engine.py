@@ -156,8 +156,6 @@ class Engine:
             return asked
         if continuation == "image":
             return replace(asked, image=Image.fromarray(known.data[-1]))
-        if self._drive.follows_image:
-            return replace(asked, known=known)
         # A model that begins with an image begins with the first of the frames that it is held to.
         goes_on = continuation == "latents" and shot.image is not None
         return replace(asked, image=Image.fromarray(known.data[0]) if goes_on else None, known=known)
@@ -210,7 +208,7 @@ class Engine:
             return None if origin is None else fitted(picture(origin, name), (width, height))
 
         width, height = request.size
-        negative = request.negative_prompt
+        negative, reference = request.negative_prompt, request.reference
         prompt, negative = worded(request.preset, getattr(request, "prompt", None), negative)
         return Shot(
             verb=request.verb,
@@ -224,6 +222,7 @@ class Engine:
             prompt=prompt,
             negative_prompt=negative if "negative_prompt" in self._card.takes else None,
             image=opened("image"),
+            reference=picture(reference, "reference") if reference is not None else None,
             last_image=opened("last_image"),
             strength=getattr(request, "strength", None),
             motion=getattr(request, "motion", None),

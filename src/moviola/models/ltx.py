@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
 from moviola.diffusion.drive import Continuation, Drive, Shot
 from moviola.diffusion.drive import load as load_drive
-from moviola.errors import RequestError
 from moviola.model import Model, Setup
 
 _DISTILLED = (1000, 993, 987, 981, 975, 909, 725, 0.03)
@@ -209,8 +208,6 @@ def _conditions(card: ModelCard, shot: Shot) -> list[Any] | None:
 
     known = []
     if shot.video is not None:
-        if shot.image is not None:
-            raise RequestError(f"{card.id} takes no image to edit; leave it out")
         # Held this strongly, latents begin with noise of the level `strength` and are denoised from there.
         known.append(LTXVideoCondition(video=shot.video, strength=1 - _strength(shot)))
     if shot.known is not None:

@@ -33,7 +33,7 @@ def _card(
         extra="local",
         limits=limits,
         native=wan.NATIVE,
-        takes=("prompt", "negative_prompt", "guidance", "image", "mask"),
+        takes=("prompt", "negative_prompt", "guidance", "reference", "mask"),
         needs=("prompt",),
         weights=(Weights(repo=repo),),
         parts=tuple(parts),
@@ -41,7 +41,7 @@ def _card(
         source=f"https://huggingface.co/{repo}",
         facts={
             **wan.FACTS,
-            "image": "what or who should be seen, not the first frame; best on a plain background",
+            "reference": "what or who should be seen, not the first frame; best on a plain background",
             "video": "without a mask it is control: depth, poses, edges, grey or coarse pictures",
         },
     )
@@ -87,7 +87,7 @@ def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, An
         "num_frames": shot.frames,
         "video": video,
         "mask": mask,
-        "reference_images": None if shot.image is None else [shot.image],
+        "reference_images": None if shot.reference is None else [shot.reference],
         "conditioning_scale": options.conditioning_scale,
     }
 
@@ -120,7 +120,7 @@ def _covered(picture: Image.Image, mask: Image.Image) -> Image.Image:
 
 def _decode(pipeline: Any, latents: Any, shot: Shot) -> Any:
     # The reference is made along with the video, in front of it.
-    return wan.decode(pipeline, latents[:, :, 0 if shot.image is None else 1 :], shot)
+    return wan.decode(pipeline, latents[:, :, 0 if shot.reference is None else 1 :], shot)
 
 
 _DRIVE = Drive(
@@ -129,7 +129,6 @@ _DRIVE = Drive(
     prepare=wan.shifted,
     continuation="family",
     overlap=9,
-    follows_image=True,
     decode=_decode,
     float32=("vae",),
 )

@@ -28,10 +28,20 @@ from moviola.plan.plan import Job, Plan, Wishes
 from moviola.presets import worded
 from moviola.recipe import recipe
 from moviola.roads.making import Take, check_not_input, make, validated, work_folder
-from moviola.roads.video import encoding_like, inputs_of, output_beside
+from moviola.roads.video import FILES, encoding_like, inputs_of, output_beside
 from moviola.tasks import Edit, Generate, Synthesis, VideoResult, origin_name
 
-_ASKED = ("prompt", "negative_prompt", "image", "last_image", "guidance", "motion", "strength", "mask")
+_ASKED = (
+    "prompt",
+    "negative_prompt",
+    "image",
+    "last_image",
+    "reference",
+    "guidance",
+    "motion",
+    "strength",
+    "mask",
+)
 """Fields that a model has to know about to take."""
 
 
@@ -108,7 +118,8 @@ def _check_fields(request: Synthesis, card: ModelCard) -> None:
         if given and name not in card.takes:
             cards = [other for other in registry.cards() if request.verb in other.tasks]
             able = [other.id for other in cards if name in other.takes]
-            others = f"; these do: {', '.join(able)}" if able else ""
+            more = ", …" if len(able) > 4 else ""
+            others = f"; these do: {', '.join(able[:4])}{more}" if able else ""
             raise RequestError(f"{card.id} takes no {name}{others}")
         if not given and name in card.needs and name in type(request).model_fields:
             raise RequestError(f"{card.id} needs {name} to {request.verb}")
@@ -244,8 +255,7 @@ def _check_outputs(request: Synthesis, output: Path) -> None:
     """Raises OutputError, before any work is done, where a take could not be written."""
     numbers = range(1, request.count + 1)
     for path in [_numbered(output, n) for n in numbers] if request.count > 1 else [output]:
-        names = ("video", "image", "last_image", "mask")
-        check_not_input(path, *(getattr(request, name, None) for name in names))
+        check_not_input(path, *(getattr(request, name, None) for name in FILES))
         check_output(path, overwrite=request.overwrite)
 
 

@@ -40,12 +40,14 @@ def make_video(request: VideoTask) -> Events:
     yield from make(take, family.load(card, Setup()), options)
 
 
+FILES = ("video", "mask", "image", "last_image", "reference")
+"""Fields of requests that name what a video is made from."""
+
+
 def inputs_of(request: Any) -> dict[str, Any]:
     """Fingerprints of the files a request names, by field."""
-    names = [
-        name for name in ("video", "mask", "image", "last_image") if getattr(request, name, None) is not None
-    ]
-    return {name: fingerprint(getattr(request, name)) for name in names}
+    named = {name: getattr(request, name, None) for name in FILES}
+    return {name: fingerprint(origin) for name, origin in named.items() if origin is not None}
 
 
 def output_beside(request: VideoTask) -> Path:
