@@ -1,0 +1,41 @@
+"""What HunyuanVideo and the families made from it share. Imports no torch, as `drive` does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moviola.card import Part
+from moviola.diffusion.drive import Shot
+
+LICENCE = (
+    "Tencent Hunyuan community licence: no use in the European Union, the United Kingdom and South Korea; "
+    "commercial use above 100 million monthly users needs Tencent's consent"
+)
+CLIP_TEXT = Part(name="text_encoder_2", parameters=123_060_480, role="text")
+LLAMA = Part(name="text_encoder", parameters=7_505_186_816, role="text")
+CODEC = Part(name="vae", parameters=246_478_803, role="codec")
+SIGLIP = Part(name="image_encoder", parameters=428_225_600, role="image")
+
+
+def decode(pipeline: Any, latents: Any, shot: Shot) -> Any:
+    """A look at latents as the callback has them, (1, C, T, h, w)."""
+    from moviola.diffusion.look import decoded, pooled
+
+    return decoded(pipeline.vae, pooled(latents) / pipeline.vae.config.scaling_factor)
+
+
+def template(pipeline: Any) -> str:
+    """What the pipeline wraps a prompt in before the language model reads it."""
+    import inspect
+
+    default = inspect.signature(pipeline.__call__).parameters["prompt_template"].default
+    return str(default["template"])
+
+
+def tiny_codec() -> Any:
+    """A small codec of HunyuanVideo 1.0, with four channels."""
+    import diffusers
+
+    return diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4, block_out_channels=(8,) * 4, layers_per_block=1, norm_num_groups=2
+    )
