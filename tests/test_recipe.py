@@ -10,11 +10,12 @@ from moviola.tasks import Interpolate, request
 def test_a_recipe_holds_request_model_and_versions():
     task = request(Interpolate, {"video": "a.mp4", "factor": "5/2", "overwrite": True})
     _, card = registry.find("flow")
-    made = recipe(task, card)
+    made = recipe(task, card, {"video": None})
     assert made["verb"] == "interpolate"
     assert made["model"] == "flow"
     assert made["request"]["factor"] == "5/2"
     assert "overwrite" not in made["request"]
+    assert made["inputs"] == {"video": None}
     assert {"moviola", "av", "numpy", "python"} <= set(made["versions"])
     assert request(Interpolate, made["request"]).factor == task.factor
 

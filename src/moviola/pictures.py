@@ -50,7 +50,8 @@ def feathered(mask: Image.Image) -> NDArray[np.float32]:
     """
     reach = max(1, round(min(mask.size) / 80))
     grown = mask.filter(ImageFilter.MaxFilter(2 * reach + 1)).filter(ImageFilter.GaussianBlur(reach / 2))
-    return np.maximum(np.asarray(grown), np.asarray(mask)).astype(np.float32) / 255
+    shown: NDArray[np.uint8] = np.maximum(np.asarray(grown), np.asarray(mask))
+    return np.divide(shown, 255, dtype=np.float32)
 
 
 def pasted(changed: Pixels, original: Image.Image, shown: NDArray[np.float32]) -> Pixels:

@@ -13,13 +13,13 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from glob import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,8 @@ OWN_CARD = "moviola.json"
 _OWN_FIELDS = {"limits", "native", "parts", "denoiser", "codec"}
 _OWN_CARD = TypeAdapter(dict[str, Any])
 
-_NEVER = ["*.bin", "*.ckpt", "*.pt", "*.pth", "*.msgpack", "*.h5", "*.onnx", "*.onnx_data"]
-"""Pickles, which can run code when they are read, and other programs' copies of the same weights."""
+_USEFUL = (".safetensors", ".json", ".txt", ".model", ".jinja")
+"""Networks, settings, tokenizers and their templates. No pickles, which can run code when they are read."""
 
 _PIN = "moviola"
 """The folder in a repository's `refs/` of the commits that were pulled. Other programs move `refs/main` when
@@ -212,14 +212,37 @@ def _known_commit(weights: Weights) -> str | None:
 
 
 def _snapshot(weights: Weights, commit: str, files: Iterable[RepoFile]) -> _Snapshot:
-    sizes = {file.path: file.size for file in files if _needed(file.path, weights)}
+    published = {file.path: file.size for file in files}
+    needed = needed_of(set(published), weights)
+    sizes = {path: size for path, size in published.items() if path in needed}
     return _Snapshot(weights, commit, _repository(weights) / "snapshots" / commit, sizes)
 
 
-def _needed(path: str, weights: Weights) -> bool:
+def needed_of(paths: Set[str], weights: Weights) -> set[str]:
+    """Which files of a repository make up the checkpoint.
+
+    Where the card names none: networks, settings and tokenizers, no pickles and no pictures; of networks
+    that are there in several precisions the plain one; in the diffusers layout nothing but its folders, as
+    single files beside them hold the same weights again.
+    """
     if weights.files:
-        return any(fnmatch(path, pattern) for pattern in weights.files)
-    return not any(fnmatch(path, pattern) for pattern in _NEVER)
+        return {path for path in paths if any(fnmatch(path, pattern) for pattern in weights.files)}
+    useful = {path for path in paths if path.endswith(_USEFUL)}
+    if "model_index.json" in useful:
+        useful = {path for path in useful if "/" in path or path.endswith(".json")}
+    plain = {str(PurePosixPath(path).parent) for path in useful if _is_network(path) and not _variant(path)}
+    return {path for path in useful if not (_variant(path) and str(PurePosixPath(path).parent) in plain)}
+
+
+def _is_network(path: str) -> bool:
+    return path.endswith(".safetensors")
+
+
+def _variant(path: str) -> bool:
+    """Whether a name says that it holds another precision: `model.fp16.safetensors`, shards, index."""
+    return re.search(r"\.(fp16|bf16|fp8|non_ema|ema)[.-]", PurePosixPath(path).name) is not None or bool(
+        re.search(r"\.index\.(fp16|bf16|fp8|non_ema|ema)\.json$", path)
+    )
 
 
 def _here(weights: Weights) -> _Snapshot | None:

@@ -64,7 +64,7 @@ def _differences(recipe: Mapping[str, Any]) -> list[str]:
         origin = recipe["request"].get(name)
         if before is None:
             raise InputError(f"{name} was given from memory ({origin}) and cannot be read again")
-        now = weights.fingerprint(Path(origin)) if name == "weights" else fingerprint(origin)
-        if now != before:
+        is_same = (weights.fingerprint(Path(origin)) if name == "weights" else fingerprint(origin)) == before
+        if not is_same:
             told.append(f"{name} {origin} is not the file it was: the result will differ")
     return told
