@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from moviola.clip import Clip
 from moviola.frames import Frames
-from moviola.model import Event, Partial, Step
+from moviola.model import Event, Partial, Setup, Step
 from moviola.models.flow import CARDS, Options, load, window_size
 from moviola.stage import Motion, Scene, Shot, render
 from moviola.tasks import Interpolate
@@ -42,7 +42,7 @@ class Whole:
 
 def interpolated(context: Whole, *, quality: str = "balanced", **rate) -> Frames:
     request = Interpolate(video="clip", **rate)
-    events = load(CARDS[0]).run(request, Options(quality=quality), context)
+    events = load(CARDS[0], Setup()).run(request, Options(quality=quality), context)
     return Frames.concatenate(event.frames for event in events if isinstance(event, Partial))
 
 

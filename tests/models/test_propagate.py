@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from moviola.clip import Clip
 from moviola.errors import InputError
 from moviola.frames import Frames
-from moviola.model import Event, Note, Partial, Step
+from moviola.model import Event, Note, Partial, Setup, Step
 from moviola.models.propagate import CARDS, Options, load
 from moviola.stage import Motion, Scene, Shot, Sprite, Stage, render
 from moviola.tasks import Remove
@@ -43,7 +43,7 @@ class Whole:
 
 
 def removed(context: Whole, mask, **options) -> tuple[np.ndarray, list[str]]:
-    model = load(CARDS[0])
+    model = load(CARDS[0], Setup())
     events = list(model.run(Remove(video="clip", mask=mask), Options(**options), context))
     frames = Frames.concatenate(event.frames for event in events if isinstance(event, Partial))
     assert np.array_equal(frames.pts_seconds, context.frames.pts_seconds)

@@ -89,11 +89,12 @@ def similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 def _band_sum(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     # Variances do not feel a shift, and float32 keeps them better around zero.
-    x, y = a - np.float32(0.5), b - np.float32(0.5)
+    centre = np.float32((a.mean() + b.mean()) / 2)
+    x, y = a - centre, b - centre
     mean_x, mean_y, squares, product = smoothed(np.stack([x, y, x * x + y * y, x * y]))
     variances = squares - mean_x * mean_x - mean_y * mean_y
     covariance = product - mean_x * mean_y
-    mean_x, mean_y = mean_x + np.float32(0.5), mean_y + np.float32(0.5)
+    mean_x, mean_y = mean_x + centre, mean_y + centre
     c1, c2 = np.float32(_K1**2), np.float32(_K2**2)
     above = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     below = (mean_x * mean_x + mean_y * mean_y + c1) * (variances + c2)
