@@ -8,8 +8,7 @@ import pytest
 from moviola.errors import OutputError
 from moviola.frames import Frames
 from moviola.journal import Journal
-from moviola.model import Committed
-from moviola.model import Place
+from moviola.model import Committed, Place
 
 JOB = {"request": "remove", "seed": 1}
 

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moviola.frames import Frames
-from moviola.model import Window
-from moviola.model import Place
+from moviola.model import Place, Window
 from moviola.windows import Shape, cross_faded, cut_into_windows
 
 

@@ -47,6 +47,8 @@ class Denoiser(_Facts):
     and to `cross_tokens` of text that are only looked at. A U-Net costs `macs_per_pixel` multiply-adds for
     each pixel of each frame. stride, patch: (time, height, width). token_bytes: peak of what is held beside
     the weights for each token, in numbers of 2 bytes, as `benchmarks/activations.py` measures it.
+    passes: samples that a guided step runs; 1 where guidance is told to the network. batch: how many of them
+    at once.
     """
 
     stride: tuple[int, int, int]
@@ -58,9 +60,8 @@ class Denoiser(_Facts):
     cross_tokens: int = 0
     macs_per_pixel: float = 0.0
     token_bytes: int | None = None
-    whole_guidance: bool = Field(
-        default=True, description="whether guidance runs the prompt and its negative as one batch of two"
-    )
+    passes: int = 2
+    batch: int = 2
 
 
 class Codec(_Facts):

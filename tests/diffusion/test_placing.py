@@ -1,5 +1,6 @@
 """A plan is applied to real pipelines of tiny random networks, on the CPU."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 
 from moviola.diffusion.placing import CACHES, place, unplace  # noqa: E402
-from moviola.errors import ModelError  # noqa: E402
+from moviola.errors import MissingExtraError, ModelError  # noqa: E402
 from moviola.plan.choose import CACHES as CHOSEN  # noqa: E402
 from moviola.plan.plan import Plan  # noqa: E402
 
@@ -172,6 +173,55 @@ def test_fp8_halves_the_layers_and_stays_near(pipeline):
     unplace(pipeline)
     with pytest.raises(ModelError, match="load the model again"):
         place(pipeline, PLAIN)
+
+
+def rounded(net):
+    """The int8 numbers of a network's linear layers."""
+    return [weight.qdata for weight in net.parameters() if hasattr(weight, "qdata")]
+
+
+def test_int8_takes_a_byte_for_a_weight_and_stays_near(pipeline):
+    pytest.importorskip("torchao")
+    before = video(pipeline)
+    linear = [m for m in pipeline.transformer.modules() if isinstance(m, torch.nn.Linear)]
+    numbers = sum(layer.weight.numel() for layer in linear)
+    assert place(pipeline, replace(PLAIN, storage="int8")) == []
+    held = rounded(pipeline.transformer)
+    assert {weight.dtype for weight in held} == {torch.int8}
+    assert sum(weight.nbytes for weight in held) == numbers
+    assert not rounded(pipeline.vae)
+    near = video(pipeline)
+    assert 0 < (near - before).norm() / before.norm() < 0.02
+    for offload in ("group", "model", "none"):
+        unplace(pipeline)
+        place(pipeline, replace(PLAIN, storage="int8", offload=offload))
+        assert difference(video(pipeline), near) == 0
+    unplace(pipeline)
+    with pytest.raises(ModelError, match="rounded to int8 before; load the model again"):
+        place(pipeline, PLAIN)
+
+
+def test_int8_holds_the_text_encoder_too():
+    pytest.importorskip("torchao")
+    transformers = pytest.importorskip("transformers")
+    pipeline = wan()
+    config = transformers.T5Config(
+        vocab_size=50, d_model=32, d_kv=8, d_ff=64, num_layers=2, feed_forward_proj="gated-gelu"
+    )
+    pipeline.text_encoder = transformers.T5EncoderModel(config).eval()
+    words = torch.arange(10)[None]
+    with torch.no_grad():
+        before = pipeline.text_encoder(words).last_hidden_state
+        place(pipeline, replace(PLAIN, storage="int8"))
+        after = pipeline.text_encoder(words).last_hidden_state
+    assert rounded(pipeline.text_encoder)
+    assert 0 < (after - before).norm() / before.norm() < 0.02
+
+
+def test_the_extra_for_int8_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchao.quantization", None)
+    with pytest.raises(MissingExtraError, match="quantized"):
+        place(wan(), replace(PLAIN, storage="int8"))
 
 
 @pytest.mark.parametrize("name", CACHES)

@@ -6,7 +6,7 @@ import pytest
 
 from moviola.card import Codec, Denoiser, Limits, ModelCard, Part, Weights
 from moviola.errors import InputError
-from moviola.plan.choose import choose, rungs, step_down, summary
+from moviola.plan.choose import brief, choose, rungs, step_down, summary
 from moviola.plan.cost import decode_bytes
 from moviola.plan.machine import Machine
 from moviola.plan.plan import Job, Plan, Wishes
@@ -30,7 +30,7 @@ WAN = ModelCard(
         token_parameters=11_954_421_760,
         cross_tokens=512,
         token_bytes=114_420,
-        whole_guidance=False,
+        batch=1,
     ),
     codec=Codec(still_bytes=10_130, tile=(256, 256)),
 )
@@ -92,6 +92,46 @@ def test_weights_are_rounded_only_where_speed_was_asked_for(free, expected):
     plan = choose(WAN, JOB, gpu(free), Wishes(speed="balanced"))
     assert way(plan) == expected
     assert plan.cache == "first-block"
+
+
+@pytest.mark.parametrize(
+    ("free", "expected"),
+    [
+        (80, ("none", False, "same")),
+        (46, ("model", False, "same")),
+        (42, ("none", False, "int8")),
+        (36, ("none", True, "int8")),
+        (30, ("model", False, "int8")),
+        (16, ("group", False, "int8")),
+    ],
+)
+def test_int8_comes_before_fp8_where_it_is_installed(free, expected):
+    machine = gpu(free, int8=True)
+    assert way(choose(WAN, JOB, machine, Wishes(speed="balanced"))) == expected
+    assert choose(WAN, JOB, machine, Wishes()).storage == "same"
+
+
+def test_a_cpu_rounds_weights_only_where_memory_is_short_and_speed_was_asked_for():
+    wishes = Wishes(speed="balanced")
+    assert way(choose(WAN, JOB, cpu(56, int8=True), wishes)) == ("none", True, "same")
+    rounded = choose(WAN, JOB, cpu(50, int8=True), wishes)
+    assert way(rounded) == ("none", False, "int8")
+    assert any("int8" in reason for reason in rounded.reasons)
+    for machine, wished in ((cpu(50), wishes), (cpu(50, int8=True), Wishes())):
+        with pytest.raises(InputError):
+            choose(WAN, JOB, machine, wished)
+
+
+def test_weights_must_fit_as_they_are_read_before_they_are_rounded():
+    for machine in (cpu(39, int8=True), gpu(42, int8=True, host_bytes=39 * GB)):
+        with pytest.raises(InputError, match=r"40\.2 GB of the host"):
+            choose(WAN, JOB, machine, Wishes(speed="balanced"))
+
+
+def test_a_unet_is_not_held_in_int8():
+    unet = WAN.model_copy(update={"denoiser": Denoiser(stride=(1, 8, 8), macs_per_pixel=1e6)})
+    stored = {rung.storage for rung in rungs(unet, gpu(24, int8=True), "fast")}
+    assert stored == {"same", "fp8"}
 
 
 def test_memory_may_be_wished_smaller():
@@ -189,9 +229,10 @@ def test_gpus_are_shared_only_where_the_family_can():
     assert choose(able, JOB, replace(several, free_bytes=46 * GB), Wishes()).devices == 1
 
 
+@pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize("speed", ["exact", "balanced"])
-def test_stepping_down_ends_after_ever_leaner_plans(speed):
-    machine = gpu(100)
+def test_stepping_down_ends_after_ever_leaner_plans(speed, int8):
+    machine = gpu(100, int8=int8)
     plan = choose(WAN, JOB, machine, Wishes(speed=speed))
     seen = [plan]
     while (leaner := step_down(seen[-1], WAN, JOB, machine)) is not None:
@@ -200,7 +241,8 @@ def test_stepping_down_ends_after_ever_leaner_plans(speed):
     assert len({way(plan) for plan in seen}) == len(seen) >= 4
     assert seen[-1].offload in ("group", "sequential")
     stored = [plan.storage for plan in seen]
-    assert stored == sorted(stored, reverse=True), "weights that were rounded to fp8 stay so"
+    assert stored == sorted(stored, reverse=True), "weights that were rounded stay so"
+    assert stored[-1] == ("same" if speed == "exact" else "int8" if int8 else "fp8")
     assert {plan.cache for plan in seen} == {plan.cache}
     assert all(step.reasons for step in seen)
 
@@ -278,3 +320,13 @@ def test_reasons_and_summary_are_plain_sentences_with_numbers():
     assert any("model offload" in line and "first-block" in line for line in lines)
     assert sum(line.startswith("because") for line in lines) == len(plan.reasons)
     assert Plan.of(plan.to_json()) == plan
+
+
+def test_a_plan_in_brief_is_one_line():
+    machine = gpu(46, speed=lambda dtype: 350e12)
+    assert brief(choose(WAN, replace(JOB, steps=4), machine, Wishes())) == (
+        "cuda:0 in bfloat16, model offload; about 37.2 GB, about 2 min of denoising; --plan says why"
+    )
+    assert brief(Plan(device="cpu", dtype="bfloat16", storage="int8", device_bytes=4 * GB)) == (
+        "cpu in bfloat16, weights held in int8; about 4.0 GB; --plan says why"
+    )

@@ -43,7 +43,7 @@ NETS = {
         token_parameters=1_250_623_488,
         cross_tokens=512,
         token_bytes=49_460,
-        whole_guidance=False,
+        batch=1,
     ),
     "wan-14b": Denoiser(
         stride=(4, 8, 8),
@@ -53,7 +53,7 @@ NETS = {
         token_parameters=11_954_421_760,
         cross_tokens=512,
         token_bytes=114_420,
-        whole_guidance=False,
+        batch=1,
     ),
     "wan-ti2v-5b": Denoiser(
         stride=(4, 16, 16),
@@ -63,7 +63,7 @@ NETS = {
         token_parameters=4_342_284_288,
         cross_tokens=512,
         token_bytes=83_610,
-        whole_guidance=False,
+        batch=1,
     ),
     "ltx-2b": Denoiser(
         stride=(8, 32, 32),
@@ -208,7 +208,10 @@ def test_weights_by_dtype_and_storage():
     codec = Part(name="vae", parameters=1000, role="codec")
     assert part_bytes(card, denoiser, "bfloat16") == 2000
     assert part_bytes(card, denoiser, "float32") == 4000
-    assert part_bytes(card, denoiser, "float32", fp8=True) == part_bytes(card, denoiser, "float16", fp8=True)
-    assert 1000 < part_bytes(card, denoiser, "bfloat16", fp8=True) < 1300
-    assert part_bytes(card, text, "bfloat16", fp8=True) == 2000
+    assert part_bytes(card, text, "bfloat16", "fp8") == 2000
+    for storage in ("fp8", "int8"):
+        assert 1000 < part_bytes(card, denoiser, "bfloat16", storage) <= 1100
+        assert 1000 < part_bytes(card, denoiser, "float32", storage) <= 1300
+    assert 1000 < part_bytes(card, text, "bfloat16", "int8") < 1200
+    assert part_bytes(card, codec, "bfloat16", "int8") == 4000
     assert part_bytes(card, codec, "bfloat16") == 4000

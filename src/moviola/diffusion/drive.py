@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from moviola.card import ModelCard
-from moviola.errors import MissingExtraError
+from moviola.errors import MissingExtraError, RequestError
 from moviola.model import Event, Model, Setup
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ def _any(shot: Shot, options: Any) -> None:
 
 
 Tell = Callable[[Event], None]
+
+ADAPTER_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
+"""Of a network that has a repository of its own: an adapter, a ControlNet."""
 
 Continuation = Literal["image", "latents", "family", "whole"]
 """How a video goes on beyond one call of the model.
@@ -108,6 +111,32 @@ class Drive:
     float32: tuple[str, ...] = ()
     tokenizers: tuple[str, ...] = ("tokenizer",)
     sound: Callable[[Any, Any], tuple[Any, int]] | None = None
+
+
+def call_of(card: ModelCard, shot: Shot) -> dict[str, Any]:
+    """What nearly every pipeline's call takes, under diffusers' names."""
+    return {
+        "prompt": shot.prompt,
+        "negative_prompt": shot.negative_prompt,
+        "height": shot.height,
+        "width": shot.width,
+        "num_inference_steps": shot.steps,
+        "guidance_scale": shot.guidance,
+        "max_sequence_length": card.limits.max_prompt_tokens,
+    }
+
+
+def edit_of(shot: Shot) -> dict[str, Any]:
+    """What a pipeline takes that edits by noising a video up to a level and denoising it from there.
+
+    Raises RequestError where that leaves no step to do.
+    """
+    assert shot.strength is not None
+    if int(shot.steps * shot.strength) < 1:
+        raise RequestError(
+            f"strength {shot.strength:g} of {shot.steps} steps is not one step; ask for more of either"
+        )
+    return {"video": shot.video, "strength": shot.strength}
 
 
 def load(card: ModelCard, setup: Setup, drive: Drive) -> Model:

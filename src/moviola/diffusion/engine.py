@@ -16,10 +16,10 @@ from PIL import Image
 
 from moviola.card import ModelCard
 from moviola.diffusion.chunks import Chunk, divide, heard, joined, seed_of, timed
-from moviola.diffusion.drive import Continuation, Drive, Shot
+from moviola.diffusion.drive import Continuation, Drive, Shot, Tell
 from moviola.diffusion.placing import place, unplace
 from moviola.diffusion.quiet import quiet
-from moviola.diffusion.steps import Tell, stepping
+from moviola.diffusion.steps import stepping
 from moviola.diffusion.tokenizer import as_written
 from moviola.diffusion.watch import Hold, Watch
 from moviola.errors import InputError, ModelError

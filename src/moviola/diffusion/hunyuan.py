@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moviola.card import Part
+from moviola.card import Codec, Part
 from moviola.diffusion.drive import Shot
 
 LICENCE = (
@@ -14,6 +14,7 @@ LICENCE = (
 CLIP_TEXT = Part(name="text_encoder_2", parameters=123_060_480, role="text")
 LLAMA = Part(name="text_encoder", parameters=7_505_186_816, role="text")
 CODEC = Part(name="vae", parameters=246_478_803, role="codec")
+CODEC_COST = Codec(still_bytes=39_170, tile=(256, 256))
 SIGLIP = Part(name="image_encoder", parameters=428_225_600, role="image")
 
 

@@ -9,11 +9,14 @@ import torch
 from diffusers import ContextParallelConfig, FirstBlockCacheConfig
 from diffusers.hooks.hooks import HookRegistry
 
-from moviola.errors import ModelError
-from moviola.plan.plan import Plan
+from moviola.errors import MissingExtraError, ModelError
+from moviola.plan.plan import Plan, Storage
 
 DENOISERS = ("transformer", "transformer_2", "unet")
 """diffusers' names of the networks that run at every step."""
+
+CODECS = ("vae", "audio_vae", "vocoder")
+"""diffusers' names of what decodes: it is never rounded, as its errors are seen at once."""
 
 CACHES = {
     # At each step the first block runs; where its output moved less than the threshold since the last full
@@ -33,7 +36,8 @@ def place(pipeline: Any, plan: Plan) -> list[str]:
     """Apply a plan to a pipeline that lies in the host's memory.
 
     Returns what of the plan this pipeline could not follow, one line each. None of it changes a result.
-    Raises ModelError where a plan asks for what the process or the weights are not.
+    Raises ModelError where a plan asks for what the process or the weights are not, MissingExtraError where
+    it asks for int8 without what rounds to it.
     """
     return list(_place(pipeline, plan))
 
@@ -41,7 +45,7 @@ def place(pipeline: Any, plan: Plan) -> list[str]:
 def unplace(pipeline: Any) -> None:
     """Undo `place`: all networks are back in the host's memory, and another plan can be applied.
 
-    Weights that were rounded to fp8 stay rounded.
+    Weights that were rounded stay so.
     """
     for net in _networks(pipeline).values():
         for name in _GROUPS:
@@ -62,8 +66,8 @@ def unplace(pipeline: Any) -> None:
 
 def _place(pipeline: Any, plan: Plan) -> Iterator[str]:
     yield from _thrift(getattr(pipeline, "vae", None), plan)
+    _store(pipeline, plan)
     for net in _denoisers(pipeline):
-        _store(net, plan)
         net.set_attention_backend(plan.attention)
     _offload(pipeline, plan)
     for net in _denoisers(pipeline):
@@ -75,7 +79,7 @@ def _place(pipeline: Any, plan: Plan) -> Iterator[str]:
                 block.compile()
 
 
-def _networks(pipeline: Any) -> dict[str, torch.nn.Module]:
+def _networks(pipeline: Any) -> dict[str, Any]:
     return {name: net for name, net in pipeline.components.items() if isinstance(net, torch.nn.Module)}
 
 
@@ -102,14 +106,37 @@ def _thrift(codec: Any, plan: Plan) -> Iterator[str]:
         codec.enable_slicing()
 
 
-def _store(net: Any, plan: Plan) -> None:
-    rounded = bool(_hooked(net, _CASTING))
-    if plan.storage == "fp8" and not rounded:
-        net.enable_layerwise_casting(
-            storage_dtype=torch.float8_e4m3fn, compute_dtype=getattr(torch, plan.dtype)
+def _store(pipeline: Any, plan: Plan) -> None:
+    for name, net in _networks(pipeline).items():
+        rounded = _rounded(net)
+        if rounded not in ("same", plan.storage):
+            raise ModelError(f"the weights were rounded to {rounded} before; load the model again")
+        if rounded == plan.storage:
+            continue
+        if plan.storage == "fp8" and name in DENOISERS:
+            net.enable_layerwise_casting(
+                storage_dtype=torch.float8_e4m3fn, compute_dtype=getattr(torch, plan.dtype)
+            )
+        elif plan.storage == "int8" and name not in CODECS:
+            _to_int8(net)
+
+
+def _rounded(net: torch.nn.Module) -> Storage:
+    if _hooked(net, _CASTING):
+        return "fp8"
+    # torchao's weights hold theirs in `qdata`.
+    return "int8" if any(hasattr(weight, "qdata") for weight in net.parameters()) else "same"
+
+
+def _to_int8(net: torch.nn.Module) -> None:
+    try:
+        from torchao.quantization import (  # type: ignore[import-untyped]
+            Int8WeightOnlyConfig,
+            quantize_,
         )
-    elif plan.storage == "same" and rounded:
-        raise ModelError("the weights were rounded to fp8 by an earlier plan; load the model again")
+    except ImportError as error:
+        raise MissingExtraError("holding weights in int8", "quantized") from error
+    quantize_(net, Int8WeightOnlyConfig())
 
 
 def _offload(pipeline: Any, plan: Plan) -> None:

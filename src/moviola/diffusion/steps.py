@@ -8,11 +8,10 @@ from threading import Event as Flag
 from threading import Thread
 from typing import TypeVar
 
+from moviola.diffusion.drive import Tell
 from moviola.model import Event
 
 T = TypeVar("T")
-
-Tell = Callable[[Event], None]
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moviola.card import Denoiser, Limits, ModelCard, Native, Part
-from moviola.diffusion.drive import Shot
+from moviola.card import Codec, Denoiser, Limits, ModelCard, Native, Part
+from moviola.diffusion.drive import Shot, call_of
 
 AUTHORS_NEGATIVE_PROMPT = (
     "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，"
@@ -30,7 +30,20 @@ LARGE = SMALL.model_copy(update={"max_pixels": 1280 * 720})
 NATIVE = Native(size=(832, 480), frames=81, fps=16, steps=50, guidance=5)
 
 
-def cost(token_parameters: int, *, layers: int, width: int, stride: int = 8, cross: int = 512) -> Denoiser:
+CODEC_COST = Codec(still_bytes=10_130, tile=(256, 256), float32=True)
+CODEC_COST_22 = Codec(still_bytes=10_760, tile=(256, 256), float32=True)
+"""The codec of Wan 2.1, which all but the 5B of Wan 2.2 have, and that one's own."""
+
+
+def cost(
+    token_parameters: int,
+    *,
+    layers: int,
+    width: int,
+    token_bytes: int,
+    stride: int = 8,
+    cross: int = 512,
+) -> Denoiser:
     """stride: pixels of a latent. cross: tokens of text and image that are looked at."""
     return Denoiser(
         stride=(4, stride, stride),
@@ -39,7 +52,8 @@ def cost(token_parameters: int, *, layers: int, width: int, stride: int = 8, cro
         width=width,
         token_parameters=token_parameters,
         cross_tokens=cross,
-        whole_guidance=False,
+        token_bytes=token_bytes,
+        batch=1,
     )
 
 
@@ -55,7 +69,13 @@ def parts(transformer: int, *, experts: int = 1, codec: int = 126_892_531, clip:
     ]
 
 
-FACTS: Mapping[str, Any] = {"languages": "Chinese, English", "prompts": "long, descriptive prompts work best"}
+FACTS: Mapping[str, Any] = {
+    "languages": "Chinese, English",
+    "prompts": "long, descriptive prompts work best",
+    "attention": ("flash", "sage"),
+}
+SHARED = {"context-parallel": True}
+"""Of a transformer whose tokens several GPUs can share."""
 
 
 class SharedOptions(BaseModel):
@@ -86,15 +106,7 @@ def common_arguments(card: ModelCard, shot: Shot, options: SharedOptions) -> dic
     """What every one of Wan's pipelines is asked."""
     unwanted = [AUTHORS_NEGATIVE_PROMPT] if options.authors_negative_prompt else []
     unwanted += [shot.negative_prompt] if shot.negative_prompt else []
-    return {
-        "prompt": shot.prompt,
-        "negative_prompt": "，".join(unwanted) or None,
-        "height": shot.height,
-        "width": shot.width,
-        "num_inference_steps": shot.steps,
-        "guidance_scale": shot.guidance,
-        "max_sequence_length": card.limits.max_prompt_tokens,
-    }
+    return call_of(card, shot) | {"negative_prompt": "，".join(unwanted) or None}
 
 
 def decode(pipeline: Any, latents: Any, shot: Shot) -> Any:

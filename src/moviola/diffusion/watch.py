@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from moviola.diffusion.drive import Tell
 from moviola.diffusion.noise import denoised, level, noised
-from moviola.diffusion.steps import Tell
 from moviola.errors import ModelError
 from moviola.model import Progress
 

@@ -6,18 +6,14 @@ its U-Net. Any image model fine-tuned from the same base does in its place.
 
 from __future__ import annotations
 
-import copy
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moviola import weights
-from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
-from moviola.diffusion.drive import Continuation, Drive, Shot, Tell
+from moviola.card import Codec, Denoiser, Limits, ModelCard, Native, Part, Weights
+from moviola.diffusion.drive import ADAPTER_FILES, Continuation, Drive, Shot, Tell, edit_of
 from moviola.diffusion.drive import load as load_drive
 from moviola.errors import InputError, MissingExtraError, RequestError
 from moviola.model import Model, Setup
@@ -34,8 +30,6 @@ _BASE_FILES = (
     "vae/diffusion_pytorch_model.safetensors",
 )
 """Beside them such repositories hold the weights in other layouts, and a safety checker."""
-
-_ADAPTER_FILES = ("config.json", "diffusion_pytorch_model.safetensors")
 
 _SD15 = Weights(repo="stable-diffusion-v1-5/stable-diffusion-v1-5", files=_BASE_FILES)
 _SDXL = Weights(repo="stabilityai/stable-diffusion-xl-base-1.0", files=_BASE_FILES)
@@ -54,7 +48,11 @@ _SD15_UNET = 859_520_964
 _WITH_MID, _WITHOUT_MID = 453_209_280, 417_137_600
 """Parameters of the motion modules: with and without any in the middle block."""
 
-_SD15_MACS = 2_115_836.0
+_SD15_COST = Denoiser(stride=(1, 8, 8), macs_per_pixel=2_115_836, token_bytes=16_680)
+_SDXL_COST = Denoiser(stride=(1, 8, 8), macs_per_pixel=3_754_802, token_bytes=16_730)
+
+_AT_ONCE = 16
+"""Frames coded at a time."""
 
 _LIMITS = Limits(
     min_frames=8,
@@ -76,7 +74,7 @@ def _card(
     summary: str,
     *,
     unet: int,
-    files: tuple[str, ...] = _ADAPTER_FILES,
+    files: tuple[str, ...] = ADAPTER_FILES,
     base: Weights = _SD15,
     control: Weights | None = None,
     controlnet: int = 0,
@@ -111,7 +109,9 @@ def _card(
         needs=("prompt", "image") if is_sparse else ("prompt",),
         weights=(base, Weights(repo=adapter, files=files), *((control,) if control is not None else ())),
         parts=tuple(parts),
-        denoiser=None if is_sdxl else Denoiser(stride=(1, 8, 8), macs_per_pixel=_SD15_MACS),
+        denoiser=_SDXL_COST if is_sdxl else _SD15_COST,
+        # The pipeline for SDXL decodes all frames at once.
+        codec=Codec(frame_bytes=1537, at_once=None if is_sdxl else _AT_ONCE, sliced=True, tile=(512, 512)),
         dtype="float16",
         source=f"https://huggingface.co/{adapter}",
         facts={"languages": "English", "base": base.repo} | dict(facts or {}),
@@ -138,7 +138,7 @@ def _sparse(id: str, repo: str, summary: str, *, controlnet: int) -> ModelCard:
         "guoyww/animatediff-motion-adapter-v1-5-3",
         summary,
         unet=_SD15_UNET + _WITHOUT_MID,
-        control=Weights(repo=repo, files=_ADAPTER_FILES),
+        control=Weights(repo=repo, files=ADAPTER_FILES),
         controlnet=controlnet,
     )
 
@@ -211,7 +211,9 @@ class Options(BaseModel):
         _CONTEXT, ge=2, le=32, description="frames of a sliding window (FreeNoise), in longer videos"
     )
     context_stride: int = Field(4, ge=1, le=32, description="frames from one sliding window to the next")
-    decode_chunk_size: int = Field(16, ge=1, description="frames coded at a time, fewer for less memory")
+    decode_chunk_size: int = Field(
+        _AT_ONCE, ge=1, description="frames coded at a time, fewer for less memory"
+    )
     controlnet: str | None = Field(
         None, description="for edits: a ControlNet that holds on to the video, ORG/NAME or a folder"
     )
@@ -252,16 +254,7 @@ def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, An
         "guidance_scale": shot.guidance,
     }
     if shot.video is not None:
-        assert shot.strength is not None
-        if int(shot.steps * shot.strength) < 1:
-            raise RequestError(
-                f"strength {shot.strength:g} of {shot.steps} steps is not one step; ask for more of either"
-            )
-        asked |= {
-            "video": shot.video,
-            "strength": shot.strength,
-            "decode_chunk_size": options.decode_chunk_size,
-        }
+        asked |= edit_of(shot) | {"decode_chunk_size": options.decode_chunk_size}
         if options.controlnet is not None:
             shown = [_edges(picture) for picture in shot.video] if options.control == "edges" else shot.video
             asked |= {"conditioning_frames": shown, "controlnet_conditioning_scale": options.controlnet_scale}
@@ -317,18 +310,21 @@ def _components(card: ModelCard, setup: Setup, dtypes: Mapping[str, Any]) -> dic
     """From one complete folder, or from those of the base model, the adapter and SparseCtrl."""
     import diffusers
 
+    from moviola.diffusion import adapters
     from moviola.diffusion.engine import read_components
     from moviola.diffusion.quiet import quiet
 
     first, *others = setup.folders
     parts = _read_base(first, dtypes) if others else read_components(first, dtypes)
     if others:
-        adapter = _read_adapter(others[0], parts["unet"], card.weights[1].files[-1])
+        adapter = adapters.read_adapter(others[0], parts["unet"], card.weights[1].files[-1])
         with quiet():
             parts["unet"] = diffusers.UNetMotionModel.from_unet2d(parts["unet"], adapter)
         parts["scheduler"] = _schedule(card, parts["scheduler"])
         if _is_sparse(card):
-            parts["controlnet"] = _read(diffusers.SparseControlNetModel, others[1], parts["unet"].dtype)
+            parts["controlnet"] = adapters.read_network(
+                diffusers.SparseControlNetModel, others[1], parts["unet"].dtype
+            )
     # A pipeline keeps the adapter beside the U-Net that has its weights, for one number in its settings.
     bare: Any = diffusers.MotionAdapter(
         block_out_channels=(32,),
@@ -366,63 +362,6 @@ def _read_base(folder: Path, dtypes: Mapping[str, Any]) -> dict[str, Any]:
     return read_components(folder, dtypes, **({"safety_checker": None} if is_checked else {}))
 
 
-def _read(kind: Any, folder: Path, dtype: Any) -> Any:
-    """A network in a folder of its own. Raises InputError."""
-    from moviola.diffusion.engine import reading
-
-    with reading(folder):
-        network = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True, dtype=dtype)
-    return network.eval()
-
-
-def _read_adapter(path: Path, unet: Any, file: str = _ADAPTER_FILES[-1]) -> Any:
-    """A motion adapter from a folder with its settings, or from its weights alone."""
-    import diffusers
-
-    if (path / "config.json").is_file():
-        return _read(diffusers.MotionAdapter, path, unet.dtype)
-    return _adapter(_tensors(path if path.is_file() else path / file), unet.config)
-
-
-def _tensors(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot load {path}: {error}") from error
-
-
-def _adapter(tensors: Mapping[str, Any], like: Mapping[str, Any]) -> Any:
-    """A motion adapter of weights whose settings are not written down. like: those of the U-Net it fits."""
-    import diffusers
-
-    lengths = [tensor.shape[1] for name, tensor in tensors.items() if name.endswith("pos_embed.pe")]
-    if not lengths:
-        raise InputError("the adapter holds no motion modules under diffusers' names; name another")
-    adapter: Any = diffusers.MotionAdapter(
-        block_out_channels=like["block_out_channels"],
-        motion_layers_per_block=like["layers_per_block"],
-        motion_num_attention_heads=like.get("motion_num_attention_heads", 8),
-        motion_norm_num_groups=like["norm_num_groups"],
-        motion_max_seq_length=lengths[0],
-        use_motion_mid_block=any(name.startswith("mid_block") for name in tensors),
-    )
-    with _fitting():
-        adapter.load_state_dict(tensors)
-    return adapter
-
-
-@contextmanager
-def _fitting() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"the adapter does not fit the image model: {reason}") from error
-
-
 def _variant(shot: Shot, options: Options) -> Any:
     return options, _slides(shot, options)
 
@@ -432,114 +371,44 @@ def _adapt(
 ) -> dict[str, Any]:
     import diffusers
 
+    from moviola.diffusion import adapters
+
     parts = dict(parts)
     unet = parts["unet"]
     if options.base is not None:
-        folder = _here(options.base, _BASE_FILES, tell)
+        folder = adapters.brought(options.base, _BASE_FILES, tell)
         dtypes = {"default": unet.dtype, "vae": parts["vae"].dtype}
         brought = _read_base(folder, dtypes)
         flat = brought.pop("unet")
-        motion = _adapter({n: t for n, t in unet.state_dict().items() if "motion_modules" in n}, unet.config)
+        motion = adapters.adapter_like(
+            {n: t for n, t in unet.state_dict().items() if "motion_modules" in n}, unet.config
+        )
         unet = diffusers.UNetMotionModel.from_unet2d(flat, motion)
         parts |= {name: part for name, part in brought.items() if name in parts and name != "scheduler"}
     if options.adapter is not None:
-        unet = _moved_by(unet, _read_adapter(_here(options.adapter, _ADAPTER_FILES, tell), unet))
+        unet = adapters.moved_by(
+            unet, adapters.read_adapter(adapters.brought(options.adapter, ADAPTER_FILES, tell), unet)
+        )
     if options.motion_lora is not None:
-        folder = _here(options.motion_lora, ("*.safetensors",), tell)
+        folder = adapters.brought(options.motion_lora, ("*.safetensors",), tell)
         found = [folder] if folder.is_file() else sorted(folder.glob("*.safetensors"))
         if not found:
             raise InputError(f"motion_lora: {folder} holds no safetensors file; name another")
-        unet = _with_lora(_twin(unet), _tensors(found[0]), options.motion_lora_scale)
+        unet = adapters.with_lora(
+            adapters.twin(unet), adapters.tensors_of(found[0]), options.motion_lora_scale
+        )
     if options.controlnet is not None:
-        folder = _here(options.controlnet, _ADAPTER_FILES, tell)
-        parts["controlnet"] = _read(diffusers.ControlNetModel, folder, unet.dtype)
+        folder = adapters.brought(options.controlnet, ADAPTER_FILES, tell)
+        parts["controlnet"] = adapters.read_network(diffusers.ControlNetModel, folder, unet.dtype)
     if _continuation(card, shot) == "whole" and _slides(shot, options):
         # Sliding windows replace blocks of the U-Net: in a twin, and before it is spread over devices.
-        unet = _twin(unet)
+        unet = adapters.twin(unet)
         nothing = dict.fromkeys(("vae", "text_encoder", "tokenizer", "scheduler"))
         sliding: Any = diffusers.AnimateDiffPipeline(
             **nothing, unet=unet, motion_adapter=parts["motion_adapter"]
         )
         sliding.enable_free_noise(options.context_length, options.context_stride)
     return parts | {"unet": unet}
-
-
-def _here(origin: str, files: tuple[str, ...], tell: Tell) -> Path:
-    """A file or folder as it is, a repository's folder once its files are here. Raises InputError."""
-    path = Path(origin).expanduser()
-    if path.exists():
-        return path
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", origin):
-        raise InputError(f"{origin} is neither here nor a repository; write ORG/NAME or the path of a folder")
-    wanted = ModelCard(
-        id="animatediff",
-        summary=origin,
-        tasks=(),
-        licence=f"that of {origin}",
-        weights=(Weights(repo=origin, files=files),),
-    )
-    here = weights.folders(wanted)
-    if here is None:
-        pulling = weights.pull(wanted)
-        while here is None:
-            try:
-                tell(next(pulling))
-            except StopIteration as end:
-                here = end.value
-    return here[0]
-
-
-def _twin(unet: Any) -> Any:
-    """A copy whose blocks can be changed; it shares its tensors."""
-    shared = {id(tensor): tensor for tensor in (*unet.parameters(), *unet.buffers())}
-    return copy.deepcopy(unet, shared)
-
-
-def _moved_by(unet: Any, adapter: Any) -> Any:
-    """The U-Net with another adapter's motion modules."""
-    import diffusers
-    import torch
-
-    tensors = {name: tensor for name, tensor in unet.state_dict().items() if "motion_modules" not in name}
-    settings = {
-        "motion_max_seq_length": adapter.config.motion_max_seq_length,
-        "motion_num_attention_heads": adapter.config.motion_num_attention_heads,
-        "use_motion_mid_block": adapter.config.use_motion_mid_block,
-    }
-    with torch.device("meta"):
-        other = diffusers.UNetMotionModel.from_config(dict(unet.config) | settings)
-    with _fitting():
-        other.load_state_dict(tensors | adapter.to(unet.dtype).state_dict(), assign=True)
-    return other.eval()
-
-
-_LORA = re.compile(
-    r"(?:unet\.)?(?P<at>.+?)(?:\.processor)?\.(?P<layer>to_[qkv]|to_out)(?:\.0)?"
-    r"(?:_lora\.|\.lora\.|\.lora_)(?P<side>down|up|A|B)\.weight"
-)
-"""In a motion LoRA: `unet.….attn1.processor.to_q_lora.down.weight`, or PEFT's `….to_q.lora_A.weight`."""
-
-
-def _with_lora(unet: Any, tensors: Mapping[str, Any], scale: float) -> Any:
-    """W + scale · up · down (Hu et al. 2021) in every layer named; all else of the U-Net is as it was."""
-    import torch
-
-    pairs: dict[str, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        match = _LORA.fullmatch(name)
-        if match is None:
-            raise InputError(f"motion_lora: {name} is no layer of a motion LoRA in diffusers' names")
-        layer = f"{match['at']}.{match['layer']}{'.0' if match['layer'] == 'to_out' else ''}"
-        side = "down" if match["side"] in ("down", "A") else "up"
-        pairs.setdefault(layer, {})[side] = tensor.float()
-    for layer, pair in pairs.items():
-        try:
-            linear = unet.get_submodule(layer)
-            weight = linear.weight.float() + scale * pair["up"] @ pair["down"]
-        except (AttributeError, KeyError, RuntimeError) as error:
-            raise InputError(f"motion_lora: {layer} does not fit the motion adapter") from error
-        linear.weight = torch.nn.Parameter(weight.to(unet.dtype), requires_grad=False)
-    return unet
 
 
 def _encode(pipeline: Any, video: Any, shot: Shot) -> Any:

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
-from moviola.diffusion.drive import Drive, Shot
+from moviola.card import Codec, Denoiser, Limits, ModelCard, Native, Part, Weights
+from moviola.diffusion.drive import Drive, Shot, call_of, edit_of
 from moviola.diffusion.drive import load as load_drive
 from moviola.model import Model, Setup
 
@@ -58,13 +58,21 @@ def _card(
             Part(name="vae", parameters=215_583_907, role="codec"),
         ),
         denoiser=denoiser,
+        codec=Codec(still_bytes=45_790, tile=(360, 240)),
         dtype=dtype,
         source=f"https://huggingface.co/{repo}",
         facts={"languages": "English", "prompts": "long, descriptive captions work best"},
     )
 
 
-def _cost(token_parameters: int, *, patch: int = 1, layers: int = 42, width: int = 3072) -> Denoiser:
+def _cost(
+    token_parameters: int,
+    *,
+    patch: int = 1,
+    layers: int = 42,
+    width: int = 3072,
+    token_bytes: int = 79_820,
+) -> Denoiser:
     return Denoiser(
         stride=(4, 8, 8),
         patch=(patch, 2, 2),
@@ -72,6 +80,7 @@ def _cost(token_parameters: int, *, patch: int = 1, layers: int = 42, width: int
         width=width,
         token_parameters=token_parameters,
         joint_tokens=224 if patch == 2 else 226,
+        token_bytes=token_bytes,
     )
 
 
@@ -81,7 +90,7 @@ CARDS: Sequence[ModelCard] = (
         "CogVideoX-2b",
         "Six seconds from a text, on small GPUs.",
         transformer=1_693_783_872,
-        denoiser=_cost(1_327_349_760, layers=30, width=1920),
+        denoiser=_cost(1_327_349_760, layers=30, width=1920, token_bytes=50_070),
         licence="Apache-2.0",
         dtype="float16",
     ),
@@ -105,7 +114,7 @@ CARDS: Sequence[ModelCard] = (
         "CogVideoX1.5-5B",
         "Five to ten seconds at 1360x768 from a text.",
         transformer=5_570_676_352,
-        denoiser=_cost(4_757_127_168, patch=2),
+        denoiser=_cost(4_757_127_168, patch=2, token_bytes=80_220),
         limits=_NEW,
         native=_NATIVE_NEW,
     ),
@@ -114,7 +123,7 @@ CARDS: Sequence[ModelCard] = (
         "CogVideoX1.5-5B-I2V",
         "Five to ten seconds from an image of any shape and a text.",
         transformer=5_571_594_880,
-        denoiser=_cost(4_757_520_384, patch=2),
+        denoiser=_cost(4_757_520_384, patch=2, token_bytes=80_220),
         image=True,
         limits=_NEW.model_copy(update=_ANY_SHAPE),
         native=_NATIVE_NEW,
@@ -137,18 +146,9 @@ def _pipeline(card: ModelCard, shot: Shot, options: Options) -> str:
 
 
 def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, Any]:
-    asked = {
-        "prompt": shot.prompt,
-        "negative_prompt": shot.negative_prompt,
-        "height": shot.height,
-        "width": shot.width,
-        "num_inference_steps": shot.steps,
-        "guidance_scale": shot.guidance,
-        "use_dynamic_cfg": options.dynamic_guidance,
-        "max_sequence_length": card.limits.max_prompt_tokens,
-    }
+    asked = call_of(card, shot) | {"use_dynamic_cfg": options.dynamic_guidance}
     if shot.video is not None:
-        return asked | {"video": shot.video, "strength": shot.strength}
+        return asked | edit_of(shot)
     return asked | {"num_frames": shot.frames} | ({"image": shot.image} if shot.image is not None else {})
 
 

@@ -11,7 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
 from moviola.diffusion.drive import Drive, Shot
 from moviola.diffusion.drive import load as load_drive
-from moviola.diffusion.hunyuan import CLIP_TEXT, CODEC, LICENCE, LLAMA, SIGLIP, decode, template, tiny_codec
+from moviola.diffusion.hunyuan import (
+    CLIP_TEXT,
+    CODEC,
+    CODEC_COST,
+    LICENCE,
+    LLAMA,
+    SIGLIP,
+    decode,
+    template,
+    tiny_codec,
+)
 from moviola.errors import RequestError
 from moviola.model import Model, Setup
 
@@ -77,7 +87,11 @@ def _card(id: str, repo: str, summary: str, *, sampling: Sampling) -> ModelCard:
             token_parameters=6_795_165_696,
             # 256 of text, 729 of the image, and at 832x480 3900 of what was made before.
             joint_tokens=4885,
+            token_bytes=111_680,
+            passes=1,
+            batch=1,
         ),
+        codec=CODEC_COST,
         source=f"https://huggingface.co/{repo}",
         facts={
             "sampling_type": sampling,

@@ -8,10 +8,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
+from moviola.card import Codec, Denoiser, Limits, ModelCard, Native, Part, Weights
 from moviola.diffusion.drive import Continuation, Drive, Shot
 from moviola.diffusion.drive import load as load_drive
-from moviola.diffusion.hunyuan import CLIP_TEXT, CODEC, LICENCE, LLAMA, SIGLIP, decode, template, tiny_codec
+from moviola.diffusion.hunyuan import (
+    CLIP_TEXT,
+    CODEC,
+    CODEC_COST,
+    LICENCE,
+    LLAMA,
+    SIGLIP,
+    decode,
+    template,
+    tiny_codec,
+)
 from moviola.model import Model, Setup
 
 _HUB = "hunyuanvideo-community"
@@ -33,6 +43,9 @@ _OLD_COST = Denoiser(
     width=3072,
     token_parameters=6_795_165_696,
     joint_tokens=256,
+    token_bytes=111_680,
+    passes=1,
+    batch=1,
 )
 _NEW_COST = Denoiser(
     stride=(4, 16, 16),
@@ -40,7 +53,7 @@ _NEW_COST = Denoiser(
     width=2048,
     token_parameters=2_718_107_648,
     joint_tokens=1985,
-    whole_guidance=False,
+    batch=1,
 )
 
 
@@ -71,6 +84,7 @@ def _old(id: str, name: str, summary: str, *, text_encoder: Part, image: bool = 
             CODEC,
         ),
         denoiser=_OLD_COST,
+        codec=CODEC_COST,
         source=f"https://huggingface.co/{_HUB}/{name}",
         facts=facts,
     )
@@ -129,6 +143,7 @@ def _new(
             Part(name="vae", parameters=1_260_634_115, role="codec"),
         ),
         denoiser=_NEW_COST,
+        codec=Codec(frame_bytes=1796, tile=(256, 256)),
         source=f"https://huggingface.co/{repo}",
         facts=facts,
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
-from moviola.diffusion.drive import Continuation, Drive, Shot
+from moviola.card import Codec, Denoiser, Limits, ModelCard, Native, Part, Weights
+from moviola.diffusion.drive import Continuation, Drive, Shot, call_of
 from moviola.diffusion.drive import load as load_drive
 from moviola.model import Model, Setup
 
@@ -19,9 +19,9 @@ _DISTILLED = (1000, 993, 987, 981, 975, 909, 725, 0.03)
 _LOOK = 8
 """Latents along the longer side of a preview: 256 pixels."""
 
-_2B = (1_923_385_472, 1_644_691_456, 28, 2048)
-_13B = (13_042_569_344, 11_275_337_728, 48, 4096)
-"""Parameters in all, those a token passes, layers, width."""
+_2B = (1_923_385_472, 1_644_691_456, 28, 2048, 66_090)
+_13B = (13_042_569_344, 11_275_337_728, 48, 4096, 131_720)
+"""Parameters in all, those a token passes, layers, width, bytes held for a token."""
 
 
 def _card(
@@ -29,7 +29,7 @@ def _card(
     repo: str,
     summary: str,
     *,
-    network: tuple[int, int, int, int],
+    network: tuple[int, int, int, int, int],
     licence: str,
     vae: int = 1_246_913_522,
     conditions: bool = True,
@@ -37,7 +37,7 @@ def _card(
     unsure: str = "",
 ) -> ModelCard:
     """conditions: whether pictures and videos may stand at any frame, as the 0.9.5 and later were taught."""
-    parameters, token_parameters, layers, width = network
+    parameters, token_parameters, layers, width, token_bytes = network
     tokens = 256 if conditions else 128
     takes = ("prompt", "image", *([] if distilled else ["negative_prompt", "guidance"]))
     return ModelCard(
@@ -82,9 +82,15 @@ def _card(
             width=width,
             token_parameters=token_parameters,
             cross_tokens=tokens,
+            token_bytes=token_bytes,
         ),
+        codec=Codec(frame_bytes=100.9, tile=(512, 512)),
         source=f"https://huggingface.co/Lightricks/{repo}",
-        facts={"languages": "English", "prompts": "long, literal descriptions in time order work best"}
+        facts={
+            "languages": "English",
+            "prompts": "long, literal descriptions in time order work best",
+            "context-parallel": True,
+        }
         | ({"unsure": unsure} if unsure else {}),
     )
 
@@ -179,18 +185,13 @@ def _pipeline(card: ModelCard, shot: Shot, options: Options) -> str:
 
 def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, Any]:
     asked = {
-        "prompt": shot.prompt,
-        "negative_prompt": shot.negative_prompt,
-        "height": shot.height,
-        "width": shot.width,
+        **call_of(card, shot),
         "num_frames": shot.frames,
         "frame_rate": shot.fps,
-        "num_inference_steps": shot.steps,
         "guidance_scale": 1.0 if shot.guidance is None else shot.guidance,
         "guidance_rescale": options.guidance_rescale,
         "decode_timestep": options.decode_timestep,
         "decode_noise_scale": options.decode_noise_scale,
-        "max_sequence_length": card.limits.max_prompt_tokens,
     }
     if not _has_conditions(card):
         return asked | ({"image": shot.image} if shot.image is not None else {})

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from moviola.card import Limits, ModelCard, Native, Weights
 from moviola.diffusion import wan
-from moviola.diffusion.drive import Drive, Shot
+from moviola.diffusion.drive import Drive, Shot, call_of
 from moviola.diffusion.drive import load as load_drive
 from moviola.model import Model, Setup
 
@@ -36,9 +36,12 @@ CARDS: Sequence[ModelCard] = (
         needs=("prompt",),
         weights=(Weights(repo="decart-ai/Lucy-Edit-Dev"),),
         parts=tuple(wan.parts(5_000_377_536, codec=704_688_668)),
-        denoiser=wan.cost(4_342_874_112, layers=30, width=3072, stride=16),
+        denoiser=wan.cost(4_342_874_112, layers=30, width=3072, token_bytes=83_610, stride=16),
+        codec=wan.CODEC_COST_22,
         source="https://huggingface.co/decart-ai/Lucy-Edit-Dev",
         facts={
+            **wan.FACTS,
+            **wan.SHARED,
             "prompts": "an instruction: change, add, replace or transform, and what it is to look like",
             "fps": "24, as the model it is built on; its own card was not read",
         },
@@ -55,17 +58,7 @@ def _pipeline(card: ModelCard, shot: Shot, options: Options) -> str:
 
 
 def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, Any]:
-    return {
-        "video": shot.video,
-        "num_frames": shot.frames,
-        "prompt": shot.prompt,
-        "negative_prompt": shot.negative_prompt,
-        "height": shot.height,
-        "width": shot.width,
-        "num_inference_steps": shot.steps,
-        "guidance_scale": shot.guidance,
-        "max_sequence_length": card.limits.max_prompt_tokens,
-    }
+    return call_of(card, shot) | {"video": shot.video, "num_frames": shot.frames}
 
 
 _DRIVE = Drive(

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
-from moviola.diffusion.drive import Drive, Shot
+from moviola.card import Codec, Denoiser, Limits, ModelCard, Native, Part, Weights
+from moviola.diffusion.drive import Drive, Shot, call_of
 from moviola.diffusion.drive import load as load_drive
 from moviola.model import Model, Setup
 
@@ -59,7 +59,9 @@ CARDS: Sequence[ModelCard] = (
             width=3072,
             token_parameters=5_436_112_896,
             joint_tokens=256,
+            token_bytes=108_140,
         ),
+        codec=Codec(frame_bytes=2053, tile=(256, 256)),
         source="https://huggingface.co/genmo/mochi-1-preview",
         facts={
             "languages": "English",
@@ -79,16 +81,7 @@ def _pipeline(card: ModelCard, shot: Shot, options: Options) -> str:
 
 
 def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, Any]:
-    return {
-        "prompt": shot.prompt,
-        "negative_prompt": shot.negative_prompt,
-        "height": shot.height,
-        "width": shot.width,
-        "num_frames": shot.frames,
-        "num_inference_steps": shot.steps,
-        "guidance_scale": shot.guidance,
-        "max_sequence_length": card.limits.max_prompt_tokens,
-    }
+    return call_of(card, shot) | {"num_frames": shot.frames}
 
 
 def _scale(vae: Any) -> tuple[Any, Any]:

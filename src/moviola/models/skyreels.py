@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
-from moviola.diffusion.drive import Drive, Shot
+from moviola.diffusion.drive import Drive, Shot, call_of
 from moviola.diffusion.drive import load as load_drive
-from moviola.diffusion.wan import cost, decode, parts
+from moviola.diffusion.wan import CODEC_COST, cost, decode, parts
 from moviola.errors import RequestError
 from moviola.model import Model, Setup
 
@@ -54,6 +54,7 @@ def _card(
         weights=(Weights(repo=repo),),
         parts=tuple(networks),
         denoiser=denoiser,
+        codec=CODEC_COST,
         source=f"https://huggingface.co/{repo}",
         facts={
             "languages": "English, Chinese",
@@ -63,7 +64,7 @@ def _card(
     )
 
 
-_LAYERS_14B = cost(11_954_421_760, layers=40, width=5120)
+_LAYERS_14B = cost(11_954_421_760, layers=40, width=5120, token_bytes=114_420)
 
 CARDS: Sequence[ModelCard] = (
     _card(
@@ -71,7 +72,7 @@ CARDS: Sequence[ModelCard] = (
         "SkyReels-V2-DF-1.3B-540P-Diffusers",
         "Any length from a text or an image at 960x544, on small GPUs.",
         networks=parts(1_435_525_696),
-        denoiser=cost(1_250_623_488, layers=30, width=1536),
+        denoiser=cost(1_250_623_488, layers=30, width=1536, token_bytes=49_460),
     ),
     _card(
         "skyreels-v2-df-14b-540p",
@@ -133,14 +134,8 @@ def _pipeline(card: ModelCard, shot: Shot, options: Options) -> str:
 
 def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, Any]:
     return {
-        "prompt": shot.prompt,
-        "negative_prompt": shot.negative_prompt,
-        "height": shot.height,
-        "width": shot.width,
+        **call_of(card, shot),
         "num_frames": shot.frames,
-        "num_inference_steps": shot.steps,
-        "guidance_scale": shot.guidance,
-        "max_sequence_length": card.limits.max_prompt_tokens,
         "base_num_frames": card.limits.max_frames,
         "overlap_history": options.overlap_history if _is_long(card, shot) else None,
         "addnoise_condition": options.addnoise_condition if _is_long(card, shot) else 0,

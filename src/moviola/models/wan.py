@@ -8,13 +8,16 @@ from typing import Any
 
 from pydantic import Field
 
-from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
-from moviola.diffusion.drive import Drive, Shot
+from moviola.card import Codec, Denoiser, Limits, ModelCard, Native, Part, Weights
+from moviola.diffusion.drive import Drive, Shot, edit_of
 from moviola.diffusion.drive import load as load_drive
 from moviola.diffusion.wan import (
+    CODEC_COST,
+    CODEC_COST_22,
     FACTS,
     LARGE,
     NATIVE,
+    SHARED,
     SMALL,
     SharedOptions,
     common_arguments,
@@ -37,6 +40,7 @@ def _card(
     *,
     parts: Sequence[Part],
     denoiser: Denoiser,
+    codec: Codec = CODEC_COST,
     limits: Limits,
     native: Native,
     edits: bool = False,
@@ -60,13 +64,14 @@ def _card(
         weights=(Weights(repo=repo),),
         parts=tuple(parts),
         denoiser=denoiser,
+        codec=codec,
         source=f"https://huggingface.co/{repo}",
-        facts={**FACTS, **facts},
+        facts={**FACTS, **SHARED, **facts},
     )
 
 
-_COST_14B = cost(11_954_421_760, layers=40, width=5120)
-_COST_14B_CLIP = cost(11_954_831_360, layers=40, width=5120, cross=769)
+_COST_14B = cost(11_954_421_760, layers=40, width=5120, token_bytes=114_420)
+_COST_14B_CLIP = cost(11_954_831_360, layers=40, width=5120, token_bytes=114_760, cross=769)
 _I2V = parts(16_394_878_784, clip=True)
 _FORTY = {"steps": 40}
 
@@ -76,7 +81,7 @@ CARDS: Sequence[ModelCard] = (
         "Wan2.1-T2V-1.3B-Diffusers",
         "Five seconds from a text or a video, on small GPUs.",
         parts=parts(1_418_996_800),
-        denoiser=cost(1_250_623_488, layers=30, width=1536),
+        denoiser=cost(1_250_623_488, layers=30, width=1536, token_bytes=49_460),
         limits=SMALL,
         native=NATIVE.model_copy(update={"guidance": 6}),
         edits=True,
@@ -145,7 +150,7 @@ CARDS: Sequence[ModelCard] = (
         "Wan2.2-I2V-A14B-Diffusers",
         "Five seconds from an image and a text by two experts, one for much noise and one for little.",
         parts=parts(14_288_901_184, experts=2),
-        denoiser=cost(11_954_831_360, layers=40, width=5120),
+        denoiser=cost(11_954_831_360, layers=40, width=5120, token_bytes=114_420),
         limits=LARGE,
         native=_NATIVE_HD.model_copy(update=_FORTY | {"guidance": 3.5}),
         takes=("image",),
@@ -157,7 +162,8 @@ CARDS: Sequence[ModelCard] = (
         "Wan2.2-TI2V-5B-Diffusers",
         "Five seconds at 24 frames/s from a text, with or without an image, on one 24 GB GPU.",
         parts=parts(4_999_787_712, codec=704_688_668),
-        denoiser=cost(4_342_284_288, layers=30, width=3072, stride=16),
+        denoiser=cost(4_342_284_288, layers=30, width=3072, token_bytes=83_610, stride=16),
+        codec=CODEC_COST_22,
         limits=_FIVE,
         native=Native(size=(1280, 704), frames=121, fps=24, steps=50, guidance=5),
         takes=("image",),
@@ -190,7 +196,7 @@ def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, An
     elif options.guidance_2 is not None:
         raise RequestError(f"guidance_2: {card.id} has no second expert; leave it out")
     if shot.video is not None:
-        return asked | {"video": shot.video, "strength": shot.strength}
+        return asked | edit_of(shot)
     images = {"image": shot.image, "last_image": shot.last_image}
     return (
         asked | {"num_frames": shot.frames} | {name: one for name, one in images.items() if one is not None}

@@ -38,6 +38,7 @@ def _card(
         weights=(Weights(repo=repo),),
         parts=tuple(parts),
         denoiser=denoiser,
+        codec=wan.CODEC_COST,
         source=f"https://huggingface.co/{repo}",
         facts={
             **wan.FACTS,
@@ -53,7 +54,7 @@ CARDS: Sequence[ModelCard] = (
         "Wan2.1-VACE-1.3B-diffusers",
         "Makes a video from a reference, changes what a mask shows, follows a control video.",
         parts=wan.parts(2_153_972_032),
-        denoiser=wan.cost(1_914_175_488, layers=45, width=1536),
+        denoiser=wan.cost(1_914_175_488, layers=45, width=1536, token_bytes=99_380),
         limits=wan.SMALL,
     ),
     _card(
@@ -61,7 +62,7 @@ CARDS: Sequence[ModelCard] = (
         "Wan2.1-VACE-14B-diffusers",
         "Makes a video from a reference, changes what a mask shows, follows a control video; up to 1280x720.",
         parts=wan.parts(17_337_592_896),
-        denoiser=wan.cost(14_583_070_720, layers=48, width=5120),
+        denoiser=wan.cost(14_583_070_720, layers=48, width=5120, token_bytes=207_340),
         limits=wan.LARGE,
     ),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from moviola.card import ModelCard
 from moviola.errors import InputError
@@ -16,7 +15,7 @@ from moviola.plan.cost import (
     part_bytes,
 )
 from moviola.plan.machine import Machine
-from moviola.plan.plan import Dtype, Job, Offload, Plan, Speed, Wishes
+from moviola.plan.plan import Dtype, Job, Offload, Plan, Speed, Storage, Wishes
 
 CACHES: dict[Speed, str | None] = {"exact": None, "balanced": "first-block", "fast": "first-block-loose"}
 """What is skipped between steps at each speed; `diffusion.placing` has the settings."""
@@ -58,7 +57,7 @@ class Rung:
 
     offload: Offload = "none"
     tiled: bool = False
-    storage: Literal["same", "fp8"] = "same"
+    storage: Storage = "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +74,22 @@ class _Need:
 
 
 def rungs(card: ModelCard, machine: Machine, speed: Speed) -> tuple[Rung, ...]:
-    """All ways to hold a model, fastest first. fp8 rounds weights, so it is no way of an exact plan."""
+    """All ways to hold a model, fastest first. Rounding weights is no way of an exact plan."""
     codec = card.codec or UNKNOWN_CODEC
     whole_or_tiled = (False, True) if codec.tile or codec.sliced else (False,)
 
-    def with_(storage: Literal["same", "fp8"], *offloads: Offload) -> tuple[Rung, ...]:
+    def with_(storage: Storage, *offloads: Offload) -> tuple[Rung, ...]:
         return tuple(Rung(offload, tiled, storage) for offload in offloads for tiled in whole_or_tiled)
 
+    # A U-Net is mostly convolutions, which int8 leaves as they are.
+    int8 = machine.int8 and speed != "exact" and not (card.denoiser and card.denoiser.macs_per_pixel)
     if machine.kind != "cuda":
-        return with_("same", "none")
-    if speed == "exact" or not machine.fp8:
-        return with_("same", "none", "model", "group", "sequential")
-    return with_("same", "none", "model") + with_("fp8", "none", "model", "group", "sequential")
+        return with_("same", "none") + (with_("int8", "none") if int8 else ())
+    if int8:
+        return with_("same", "none", "model") + with_("int8", "none", "model", "group")
+    if machine.fp8 and speed != "exact":
+        return with_("same", "none", "model") + with_("fp8", "none", "model", "group", "sequential")
+    return with_("same", "none", "model", "group", "sequential")
 
 
 def choose(card: ModelCard, job: Job, machine: Machine, wishes: Wishes) -> Plan:
@@ -116,26 +119,46 @@ def choose(card: ModelCard, job: Job, machine: Machine, wishes: Wishes) -> Plan:
 def step_down(plan: Plan, card: ModelCard, job: Job, machine: Machine) -> Plan | None:
     """The fastest plan that holds less, after memory ran out on this one; None where there is none.
 
-    What else was chosen stays: an exact plan stays exact, and weights that were rounded to fp8 stay so.
+    What else was chosen stays: an exact plan stays exact, and weights that were rounded stay so.
     """
     speed: Speed = "exact" if plan.cache is None and plan.storage == "same" else "balanced"
     here = _need(card, job, plan.dtype, Rung(plan.offload, plan.vae_tiling, plan.storage), machine)
     for rung in rungs(card, machine, speed):
         need = _need(card, job, plan.dtype, rung, machine)
-        if need.device < here.device and rung.storage in ("fp8", plan.storage):
+        if need.device < here.device and plan.storage in ("same", rung.storage):
             leaner = replace(plan, devices=plan.devices if rung.offload == "none" else 1)
             return _on(leaner, rung, need, None, card, job, machine)
     return None
 
 
+def brief(plan: Plan) -> str:
+    """The plan in one line, for who did not ask for it."""
+    text = ", ".join((f"{plan.device} in {plan.dtype}{_stored(plan)}", *_ways(plan)))
+    text += f"; about {_gb(plan.device_bytes)}"
+    if plan.seconds is not None:
+        text += f", about {_duration(plan.seconds)} of denoising"
+    return f"{text}; --plan says why"
+
+
 def summary(plan: Plan) -> list[str]:
     """What the plan is and why, one line each."""
-    storage = "" if plan.storage == "same" else f", weights held in {plan.storage}"
-    lines = [f"device    {plan.device}, {plan.dtype}{storage}, attention {plan.attention}"]
+    lines = [f"device    {plan.device}, {plan.dtype}{_stored(plan)}, attention {plan.attention}"]
     memory = f"memory    about {_gb(plan.device_bytes)} on the device"
     if plan.device != "cpu":
         memory += f", {_gb(plan.host_bytes)} on the host"
     lines.append(memory)
+    if ways := _ways(plan):
+        lines.append(f"ways      {', '.join(ways)}")
+    if plan.seconds is not None:
+        lines.append(f"time      about {_duration(plan.seconds)} of denoising")
+    return lines + [f"because   {reason}" for reason in plan.reasons]
+
+
+def _stored(plan: Plan) -> str:
+    return "" if plan.storage == "same" else f", weights held in {plan.storage}"
+
+
+def _ways(plan: Plan) -> list[str]:
     used = [
         (plan.offload != "none", f"{plan.offload} offload"),
         (plan.vae_slicing, "frames decoded one by one"),
@@ -144,11 +167,7 @@ def summary(plan: Plan) -> list[str]:
         (plan.compile, "compiled blocks"),
         (plan.devices > 1, f"{plan.devices} devices"),
     ]
-    if ways := [text for on, text in used if on]:
-        lines.append(f"ways      {', '.join(ways)}")
-    if plan.seconds is not None:
-        lines.append(f"time      about {_duration(plan.seconds)} of denoising")
-    return lines + [f"because   {reason}" for reason in plan.reasons]
+    return [text for on, text in used if on]
 
 
 def _dtype(card: ModelCard, machine: Machine, wishes: Wishes) -> tuple[Dtype, str]:
@@ -190,17 +209,18 @@ def _fits(need: _Need, room: float, machine: Machine) -> bool:
 
 
 def _need(card: ModelCard, job: Job, dtype: Dtype, rung: Rung, machine: Machine) -> _Need:
-    fp8 = rung.storage == "fp8"
     weights = {
-        part.name: (part.role, part_bytes(card, part, dtype, fp8=fp8)) for part in card.parts
+        part.name: (part.role, part_bytes(card, part, dtype, rung.storage)) for part in card.parts
     } or _published(card)
+    # Weights are read as they are computed with, and rounded after.
+    read = sum(part_bytes(card, part, dtype) for part in card.parts)
     denoise = activation_bytes(card.denoiser, job, dtype) if card.denoiser is not None else 0.0
     decode = decode_bytes(card.codec or UNKNOWN_CODEC, job, dtype, sliced=rung.tiled, tiled=rung.tiled)
     if machine.kind == "cpu":
         decode *= CPU_DECODING
     every = sum(size for _, size in weights.values())
     if rung.offload == "none":
-        return _Need(every, max(denoise, decode), every)
+        return _Need(every, max(denoise, decode), max(read, every))
     work = {"denoiser": denoise, "codec": decode}
     stays = [(0.0, denoise), (0.0, decode)]
     for role, size in weights.values():
@@ -209,7 +229,7 @@ def _need(card: ModelCard, job: Job, dtype: Dtype, rung: Rung, machine: Machine)
             held = size * (LEAF_SHARE_OF_TEXT if role == "text" else LEAF_SHARE)
         stays.append((held, work.get(role, 0.0)))
     held, busy = max(stays, key=sum)
-    return _Need(held, busy, every)
+    return _Need(held, busy, max(read, every))
 
 
 def _published(card: ModelCard) -> dict[str, tuple[str, float]]:
@@ -253,6 +273,8 @@ def _why(rung: Rung, need: _Need, room: float | None) -> Iterator[str]:
         yield "Single layers come from the host's memory one after the other: slow, but the leanest."
     if rung.storage == "fp8":
         yield "The denoiser's weights are held in fp8, rounded to 3 bits of mantissa: half the memory."
+    elif rung.storage == "int8":
+        yield "Weights of linear layers are held in int8, in 255 steps for each row: half the memory."
     if rung.tiled:
         yield "Frames are decoded in tiles to save memory; tiles are blended where they overlap."
 

@@ -41,6 +41,7 @@ class Machine:
     total_bytes, free_bytes: of the device's memory; of a CPU that is the host's.
     host_bytes: of the host's memory that are free, within the limits of a container.
     bfloat16: whether it computes in bfloat16 at full speed. fp8: whether weights can be stored in fp8.
+    int8: whether what rounds them to int8 (torchao) is installed.
     gpus: how many equal ones share this process's work (the size of torch's process group; 1 without one).
     attention: diffusers' names of installed attention backends other than torch's own.
     speed: multiply-adds per second of a large product of matrices in a dtype; measured when it is asked for
@@ -55,6 +56,7 @@ class Machine:
     host_bytes: int
     bfloat16: bool
     fp8: bool = False
+    int8: bool = False
     gpus: int = 1
     attention: tuple[str, ...] = ()
     speed: Callable[[Dtype], float | None] = field(default=_unknown_speed, compare=False, repr=False)
@@ -85,6 +87,7 @@ def this_machine(device: str | None = None) -> Machine:
             free_bytes=free,
             host_bytes=free,
             bfloat16=bool(_cpu_flags() & _FLAGS),
+            int8=_has_int8(),
             speed=lambda dtype: _speed("cpu", dtype),
         )
     if wanted == "mps":
@@ -118,10 +121,15 @@ def _gpu(device: str, host_bytes: int) -> Machine:
         host_bytes=host_bytes,
         bfloat16=facts.major >= 8,
         fp8=True,
+        int8=_has_int8(),
         gpus=_sharing(),
         attention=tuple(name for name, package in _ATTENTION.items() if find_spec(package)),
         speed=lambda dtype: _speed(device, dtype),
     )
+
+
+def _has_int8() -> bool:
+    return find_spec("torchao") is not None
 
 
 def _sharing() -> int:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 Dtype = Literal["float32", "bfloat16", "float16"]
 Offload = Literal["none", "model", "group", "sequential"]
 Speed = Literal["exact", "balanced", "fast"]
+Storage = Literal["same", "fp8", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Plan:
     offload: what waits in the host's memory: nothing; networks that are not in use (`model`); groups of
         layers, brought while the one before computes (`group`); single layers (`sequential`, slowest).
     vae_slicing, vae_tiling: frames or tiles of a picture are decoded one after the other.
-    storage: what the denoiser's weights are held in: as computed, or `fp8` (cast layer by layer).
+    storage: what weights are held in: as computed; the denoiser's in `fp8`; in `int8` those of linear layers,
+        each row with its scale, of all networks but the codec. Layers are cast back one by one.
     attention: diffusers' name of the attention backend. cache: what is skipped between steps, if anything.
     compile: whether the denoiser's repeated blocks are compiled. devices: how many share one call.
     device_bytes, host_bytes: the estimated peaks. seconds: the estimated time, None where it is not known.
@@ -59,7 +61,7 @@ class Plan:
     offload: Offload = "none"
     vae_slicing: bool = False
     vae_tiling: bool = False
-    storage: Literal["same", "fp8"] = "same"
+    storage: Storage = "same"
     attention: str = "native"
     cache: str | None = None
     compile: bool = False

@@ -22,7 +22,7 @@ from moviola.media.sink import check_output
 from moviola.media.stills import folder_and_name
 from moviola.model import Events, Family, Note, Result, Setup
 from moviola.pictures import picture
-from moviola.plan.choose import choose
+from moviola.plan.choose import brief, choose
 from moviola.plan.machine import this_machine
 from moviola.plan.plan import Job, Plan, Wishes
 from moviola.presets import worded
@@ -83,6 +83,7 @@ def prepare(request: Synthesis, *, plan: Plan | None = None) -> Prepared:
         wishes = Wishes(request.device, request.dtype, request.memory, request.speed)
         job = _job(settled, card, clip)
         plan = choose(card, job, this_machine(request.device), wishes)
+    notes.append(f"runs on {brief(plan)}")
     return Prepared(settled, family, card, options, plan, output, folders, clip, notes)
 
 
