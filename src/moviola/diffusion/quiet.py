@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,7 +25,9 @@ def quiet() -> Iterator[None]:
         for library, logger in zip(libraries, loggers, strict=True):
             library.disable_progress_bar()
             logger.setLevel(logging.ERROR)
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(diffusers|transformers|torch)\b")
+            yield
     finally:
         for library, logger, enabled, level in zip(libraries, loggers, bars, levels, strict=True):
             logger.setLevel(level)
