@@ -516,5 +516,5 @@ def tiny(card: ModelCard, folder: Path) -> ModelCard:
             "max_size": (64, 64),
             "max_pixels": 64 * 64,
         },
-        native={"size": (32, 32), "frames": 4, "steps": 2 if "edit" in card.tasks else 1},
+        native={"size": (32, 32), "frames": 4, "steps": min(2, card.native.steps if card.native else 2)},
     )
