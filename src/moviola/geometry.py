@@ -95,6 +95,8 @@ def _frames(request: Generate, card: ModelCard, fps: Fraction, notes: list[str])
 def _rule(limits: Limits) -> str:
     rule = f"{limits.frame_step}k+{limits.frame_base}" if limits.frame_step > 1 else "any number of"
     least, most = limits.min_frames, limits.max_frames
+    if least is not None and least == most:
+        return f"{least} frames at a time"
     return f"{rule} frames" + (f", {least or 1} to {most}" if most else f", from {least}" if least else "")
 
 

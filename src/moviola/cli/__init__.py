@@ -176,7 +176,6 @@ def tiny_model(model: str, folder: Path) -> None:
 
     if folder.exists() and any(folder.iterdir()):
         raise click.UsageError(f"{folder} is not empty; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
     tiny_checkpoint(*registry.find(model), folder)
     click.echo(f"use it with --model {model} --weights {folder}")
 
