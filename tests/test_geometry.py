@@ -86,6 +86,14 @@ def test_a_size_that_cannot_be_is_refused_with_the_nearest():
     assert cut_off((1920, 1080), (made.width, made.height)) < 0.02
 
 
+def test_shapes_too_extreme_for_any_model_are_refused_or_brought_back():
+    assert "sides of at most 4:1" in refusal(size="1600x16")
+    made = shape(size="1600x16", fit=True)
+    assert made.width <= 4 * made.height
+    wide = shape(aspect="1000")
+    assert wide.width <= 4 * wide.height
+
+
 def test_an_aspect_keeps_the_models_own_area():
     made = shape(aspect="9:16")
     assert made.height > made.width

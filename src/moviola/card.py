@@ -110,6 +110,7 @@ class Limits(_Facts):
     size_multiple: int = 1
     sizes: tuple[Size, ...] = Field(default=(), description="the only sizes there are, where not empty")
     max_pixels: int | None = Field(default=None, description="width times height")
+    max_aspect: float = Field(default=4.0, description="longer side over the shorter, of what a model makes")
     any_fps: bool = Field(default=False, description="whether the model is told a frame rate and follows it")
     max_seconds: float | None = None
     max_prompt_tokens: int | None = None

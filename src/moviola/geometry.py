@@ -144,7 +144,8 @@ def _sizes(limits: Limits) -> str:
         rules.append(f"up to {limits.max_size[0]}x{limits.max_size[1]}")
     if limits.max_pixels:
         rules.append(f"at most {limits.max_pixels} pixels")
-    return ", ".join(rules) or "any size"
+    rules.append(f"sides of at most {limits.max_aspect:g}:1")
+    return ", ".join(rules)
 
 
 def size_fits(size: Size, limits: Limits) -> bool:
@@ -156,6 +157,7 @@ def size_fits(size: Size, limits: Limits) -> bool:
         all(side % limits.size_multiple == 0 for side in size)
         and all(least <= side <= most for side, least, most in zip(size, low, high, strict=True))
         and size[0] * size[1] <= (limits.max_pixels or size[0] * size[1])
+        and max(size) <= limits.max_aspect * min(size)
     )
 
 
@@ -171,6 +173,15 @@ def size_of_shape(ratio: float, card: ModelCard) -> Size:
     return nearest_size((round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)), card.limits)
 
 
+def _less_extreme(size: Size, most: float) -> Size:
+    """The size, or where its shape is more extreme than `most`, one of that shape and the same area."""
+    width, height = size
+    if max(size) <= most * min(size):
+        return size
+    longer, shorter = round((width * height * most) ** 0.5), round((width * height / most) ** 0.5)
+    return (longer, shorter) if width > height else (shorter, longer)
+
+
 def _unlike(size: Size, other: Size) -> float:
     """How much another size distorts: the share cut off by shape weighs ten times the change of area."""
     area = abs(1 - (other[0] * other[1]) / (size[0] * size[1]))
@@ -183,6 +194,7 @@ def _candidates(size: Size, limits: Limits) -> Iterator[Size]:
         yield from limits.sizes
         return
     step = limits.size_multiple
+    size = _less_extreme(size, limits.max_aspect)
     low, high = limits.min_size or (step, step), limits.max_size or (10**6, 10**6)
     shrink = min(1.0, high[0] / size[0], high[1] / size[1])
     if limits.max_pixels:

@@ -54,9 +54,14 @@ def find(model: str, *, task: str | None = None) -> tuple[Family, ModelCard]:
             if card.id != model:
                 continue
             if task is not None and task not in card.tasks:
-                able = ", ".join(other.id for other in cards() if task in other.tasks) or "none"
-                raise RequestError(f"model {model} does not {task}; these do: {able}")
+                able = [other.id for other in cards() if task in other.tasks]
+                raise RequestError(f"model {model} does not {task}; these do: {_some(able)}")
             return _family(name), card
     ids = [card.id for card in cards() if task is None or task in card.tasks]
-    near = difflib.get_close_matches(model, ids, n=3) or ids
-    raise RequestError(f"there is no model {model!r}; try {', '.join(near)}, or see: moviola models")
+    near = [id for id in ids if model in id] or difflib.get_close_matches(model, ids, n=3, cutoff=0.4)
+    raise RequestError(f"there is no model {model!r}; try {_some(near or ids)}, or see: moviola models")
+
+
+def _some(ids: list[str]) -> str:
+    """The first few of them."""
+    return ", ".join(ids[:5]) + (", …" if len(ids) > 5 else "") or "none"

@@ -141,7 +141,9 @@ def said(value: Any) -> Any:
 class Task(BaseModel):
     """A request. `verb` names it everywhere: `moviola.verb(...)`, `moviola verb`, `POST /verb`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, defer_build=True
+    )
     verb: ClassVar[str]
 
 
@@ -388,6 +390,10 @@ def request(task: type[Task], fields: Mapping[str, Any]) -> Task:
     except ValidationError as error:
         first = error.errors()[0]
         field = f"{first['loc'][0]}: " if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            raise RequestError(
+                f"{task.verb}: there is no field {first['loc'][0]}; there are: {', '.join(task.model_fields)}"
+            ) from None
         raise RequestError(f"{task.verb}: {field}{first['msg'].removeprefix('Value error, ')}") from None
 
 
@@ -406,7 +412,10 @@ class Again(Task):
     change: Annotated[
         Mapping[str, Any],
         Short("c"),
-        Field(default_factory=dict, description="FIELD=VALUE of the request to change: steps=40"),
+        Field(
+            default_factory=dict,
+            description="FIELD=VALUE of the request to change: steps=40, options.KEY=VALUE",
+        ),
     ]
 
 

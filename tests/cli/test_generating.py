@@ -34,7 +34,7 @@ def test_a_plan_says_how_and_why_and_does_nothing(desk):
     before = sorted(desk.iterdir())
     asked = ("generate", "a lake", "--model", MODEL, "--weights", "tiny", "--device", "cpu", "--plan")
     text = moviola(*asked, cwd=desk).stdout
-    assert text.startswith("device ")
+    assert text.startswith("makes     32x32, 9 frames at 8/s, in 2 steps")
     assert "because" in text
     plan = json.loads(moviola(*asked, "--json", cwd=desk).stdout)
     assert plan["device"] == "cpu"
@@ -62,3 +62,10 @@ def test_a_file_is_made_and_made_again(desk):
     again = moviola("again", "lake.mp4", "--json", cwd=desk)
     assert json.loads(again.stdout)["output"] == "lake-again.mp4"
     assert (desk / "lake-again.mp4").read_bytes() == (desk / "lake.mp4").read_bytes()
+
+
+def test_a_model_with_weights_is_shown_in_full(desk):
+    done = moviola("models", "show", MODEL, cwd=desk)
+    assert done.returncode == 0, done.stderr
+    assert "weights: repo=zai-org/CogVideoX-5b" in done.stdout
+    assert "-O dynamic_guidance=False" in done.stdout

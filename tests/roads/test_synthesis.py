@@ -137,6 +137,12 @@ def test_closing_stops_within_one_step(asked):
     assert not list(asked().output.parent.glob("*.mp4"))
 
 
+def test_however_short_the_work_there_is_a_preview(asked, tmp_path):
+    look = tmp_path / "look.webp"
+    finished(asked(seed=0, preview=look))
+    assert look.exists()
+
+
 def test_previews_are_small_pictures_and_are_written_where_asked(asked, tmp_path, monkeypatch):
     monkeypatch.setattr("moviola.diffusion.watch.LOOK_SECONDS", 0.0)
     look = tmp_path / "look.webp"
@@ -202,6 +208,22 @@ class TestRefusals:
     def test_a_folder_without_a_checkpoint(self, asked, tmp_path):
         refused(asked(weights=tmp_path), InputError)
 
+    def test_a_checkpoint_of_another_model(self, asked, tmp_path):
+        folder = tmp_path / "wan"
+        tiny_checkpoint(*registry.find("wan2.1-t2v-1.3b"), folder)
+        text = refused(asked(weights=folder), InputError)
+        assert text.startswith("these weights are not those of cogvideox-5b")
+
+    def test_a_preview_or_an_output_that_cannot_be_written(self, asked, tmp_path):
+        refused(asked(preview=tmp_path / "look.txt"))
+        refused(asked(preview=tmp_path / "out.mp4"), OutputError)
+        refused(asked(output=tmp_path / "out.xyz"))
+
+    def test_a_folder_that_holds_other_pictures(self, asked, tmp_path):
+        (tmp_path / "album").mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / "album" / "cat.png")
+        assert "holds other pictures, as cat.png" in refused(asked(output=tmp_path / "album"), OutputError)
+
     def test_an_existing_output_before_anything_is_loaded(self, asked, tmp_path):
         (tmp_path / "out.mp4").write_bytes(b"mine")
         refused(asked(), OutputError)
@@ -256,6 +278,28 @@ class TestAgain:
         )
         assert (again.frames, again.recipe["request"]["steps"]) == (16, 3)
         assert again.recipe["request"]["options"] == {"dynamic_guidance": True}
+
+    def test_a_single_option_can_be_changed(self, asked, tmp_path):
+        made = finished(asked(seed=7))
+        change = {"options.dynamic_guidance": "true"}
+        fields = {"video": made.output, "output": tmp_path / "b.mp4", "change": change}
+        again = finished(request(Again, fields))
+        assert hashes(again.output) != hashes(made.output)
+
+    def test_a_copy_finds_what_it_was_made_from_beside_it(self, asked, tmp_path, monkeypatch):
+        from moviola.film import film
+        from moviola.stage import Scene, Shot
+
+        here, there = tmp_path / "here", tmp_path / "there"
+        here.mkdir()
+        monkeypatch.chdir(here)
+        film(Scene((Shot(0.4),), size=(32, 32)), here / "clip.mp4")
+        made = finished(asked(Edit, video="clip.mp4", prompt="snow", seed=1, output=here / "made.mp4"))
+        here.rename(there)
+        monkeypatch.chdir(tmp_path)
+        again = finished(request(Again, {"video": there / "made.mp4", "output": tmp_path / "again.mp4"}))
+        assert hashes(again.output) == hashes(there / "made.mp4")
+        assert made.recipe["plan"] == again.recipe["plan"]
 
     def test_a_file_without_a_recipe_is_refused(self, tmp_path):
         from moviola.film import film

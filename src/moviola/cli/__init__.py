@@ -70,14 +70,19 @@ class _Verb(click.Command):
 
     def do(self, as_json: bool, plan_only: bool = False, **given: Any) -> None:
         from moviola.cli import show
-        from moviola.run import plan_of, run
+        from moviola.roads.synthesis import prepare
+        from moviola.run import run
         from moviola.tasks import Synthesis, request
 
         fields = {name: value for name, value in given.items() if value is not None}
         asked = request(self._task(), fields)
         if plan_only and isinstance(asked, Synthesis):
-            plan = plan_of(asked)
-            show.as_json(plan.to_json()) if as_json else show.plan(plan)
+            prepared = prepare(asked)
+            if as_json:
+                made = prepared.request.model_dump(mode="json", exclude_none=True)
+                show.as_json(prepared.plan.to_json() | {"request": made})
+            else:
+                show.plan(prepared.plan, prepared.request, prepared.notes)
             return
         result = show.follow(run(asked))
         if as_json:

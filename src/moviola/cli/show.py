@@ -15,7 +15,7 @@ from moviola.card import ModelCard
 from moviola.media.info import MediaInfo, VideoTrack
 from moviola.model import Events, Note, Progress, Result
 from moviola.plan.plan import Plan
-from moviola.tasks import Pulled, Sampled, Scores, VideoResult
+from moviola.tasks import Generate, Pulled, Sampled, Scores, Synthesis, VideoResult
 from moviola.weights import OnDisk
 
 
@@ -101,8 +101,15 @@ def gigabytes(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**29 else f"{size / 2**20:.1f} MiB"
 
 
-def plan(chosen: Plan) -> None:
-    """How a job would be run, and why."""
+def plan(chosen: Plan, request: Synthesis, notes: Sequence[str]) -> None:
+    """What would be made, how it would be run, and why."""
+    size = f"{request.size[0]}x{request.size[1]}" if request.size else ""
+    length = (
+        f", {request.frames} frames at {float(request.fps or 0):g}/s" if isinstance(request, Generate) else ""
+    )
+    click.echo(f"makes     {size}{length}, in {request.steps} steps")
+    for note in notes:
+        click.echo(f"note      {note}")
     from moviola.plan.choose import summary
 
     for line in summary(chosen):
@@ -174,13 +181,22 @@ def _here(card: ModelCard, disk: OnDisk | None) -> str:
     return gigabytes(disk.bytes) if disk.complete else f"{gigabytes(disk.bytes)} so far"
 
 
+def _told(value: Any) -> str:
+    """A fact for reading: lists by commas, groups as name=value."""
+    if isinstance(value, list):
+        return ", ".join(map(_told, value))
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_told(inner)}" for name, inner in value.items())
+    return str(value)
+
+
 def card(shown: ModelCard, options: type[BaseModel]) -> None:
     """A card in full, with the options the family understands."""
     click.echo(f"{shown.id}: {shown.summary}")
     for name, value in shown.model_dump(
         mode="json", exclude={"id", "summary"}, exclude_defaults=True
     ).items():
-        click.echo(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
+        click.echo(f"  {name}: {_told(value)}")
     if shown.extra:
         click.echo(f"  install: pip install 'moviola[{shown.extra}]'")
     for name, field in options.model_fields.items():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import diffusers
 import numpy as np
@@ -47,6 +47,9 @@ from moviola.presets import worded
 from moviola.tasks import Edit, Generate, Synthesis, Task
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_TELLING = ("transformer", "unet", "vae", "text_encoder", "image_encoder")
+"""Components by whose class one can tell whose checkpoint it is."""
+
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -261,7 +264,7 @@ class Engine:
             # Outside of the handler, whose traceback would keep the tensors of the failed call alive.
             self._replace(plan)
             yield Note(f"memory ran out; going on so: {'; '.join(plan.reasons)}")
-            yield Recorded({"plan": plan.to_json()})
+            yield Recorded({"plan": plan.settings()})
 
     def _leaner(self, shot: Shot) -> Plan:
         job = Job(shot.width, shot.height, shot.frames, shot.steps, guided=(shot.guidance or 0) > 1)
@@ -329,6 +332,7 @@ class Engine:
                 components = self._drive.adapt(self._card, components, shot, options, tell)
             kind = getattr(diffusers, name)
             wanted = inspect.signature(kind.__init__).parameters
+            self._check_fit(name, wanted)
             self._pipeline = kind(**{n: c for n, c in components.items() if n in wanted})
             self._assembled_for = wish
             self._pipeline.set_progress_bar_config(disable=True)
@@ -338,6 +342,22 @@ class Engine:
                 tell(Note(text))
         self._pipeline.scheduler = type(self._schedule).from_config(self._schedule.config)
         return self._pipeline
+
+    def _check_fit(self, name: str, wanted: Mapping[str, inspect.Parameter]) -> None:
+        """Raises InputError where the checkpoint is that of another model."""
+        for part, parameter in wanted.items():
+            have = self._components.get(part)
+            kinds = get_args(parameter.annotation) or (parameter.annotation,)
+            kinds = tuple(
+                kind for kind in kinds if inspect.isclass(kind) and issubclass(kind, torch.nn.Module)
+            )
+            missing = have is None and parameter.default is inspect.Parameter.empty and part != "self"
+            if part in _TELLING and (missing or (have is not None and kinds and not isinstance(have, kinds))):
+                found = "none" if have is None else f"a {type(have).__name__}"
+                raise InputError(
+                    f"these weights are not those of {self._card.id}: its {name} needs as {part} a "
+                    f"{' or '.join(kind.__name__ for kind in kinds) or 'network'}, they hold {found}"
+                )
 
     def _hold(self, pipeline: Any, shot: Shot) -> Hold | None:
         if shot.known is None or self._drive.encode is None:

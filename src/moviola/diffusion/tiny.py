@@ -201,7 +201,7 @@ WAN: Mapping[str, Any] = {
     "freq_dim": 16,
     "ffn_dim": 32,
     "num_layers": 2,
-    "rope_max_seq_len": 32,
+    "rope_max_seq_len": 1024,
 }
 """What every denoiser built as Wan's shares."""
 

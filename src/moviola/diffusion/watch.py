@@ -86,11 +86,13 @@ class Watch:
 
     def _show(self, scheduler: Any, latents: Any, reached: int) -> None:
         last, self._last = self._last, (latents, reached)
-        if last is None or time.monotonic() - self._looked < LOOK_SECONDS:
-            return
         assert self._look is not None
-        clean = denoised(last[0], latents, level(scheduler, last[1]), level(scheduler, reached))
-        self._look(clean)
+        if reached == len(scheduler.timesteps):
+            self._look(latents)
+        elif last is not None and time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._look(denoised(last[0], latents, level(scheduler, last[1]), level(scheduler, reached)))
+        else:
+            return
         self._looked = time.monotonic()
 
     def follow(self, pipeline: Any) -> None:

@@ -163,7 +163,10 @@ def _load(picture: Picture) -> Pixels:
             if _is_deep_png(picture):
                 return _load_deep(picture)
             return pixels_of(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise MediaError(f"{picture} has more than {most:.0f} million pixels; make it smaller") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise MediaError(f"cannot read {picture} as a picture: it is damaged or no image") from error
 
 

@@ -23,7 +23,7 @@ from moviola.media.encoding import ANIMATIONS, IMAGES, Encoding, is_sequence
 from moviola.media.mux import mux
 from moviola.media.packets import RunFile, read_header
 from moviola.media.source import Source
-from moviola.media.stills import existing_stills, folder_and_name, write_stills
+from moviola.media.stills import existing_stills, folder_and_name, other_pictures, write_stills
 from moviola.media.tracks import Soundtrack
 
 
@@ -89,6 +89,8 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
 def _check_place(final: Path, *, overwrite: bool) -> None:
     if is_sequence(final) and not folder_and_name(final)[0].absolute().name:
         raise OutputError(f"cannot write {final}: name a folder for the images")
+    if is_sequence(final) and final == folder_and_name(final)[0] and (others := other_pictures(final)):
+        raise OutputError(f"{final} holds other pictures, as {others[0].name}; choose a new folder")
     exists = existing_stills(final) if is_sequence(final) else final.exists()
     if exists and not overwrite:
         raise OutputError(f"{final} exists already; choose another name or pass --overwrite")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from moviola.media.embed import png_with_recipe
+from moviola.media.images import SUFFIXES
 from moviola.media.packets import read_pictures
 
 DEFAULT_NAME = "%05d.png"
@@ -34,6 +35,14 @@ def numbered(folder: Path, name: str) -> list[Path]:
 def existing_stills(path: Path) -> list[Path]:
     folder, name = folder_and_name(path)
     return numbered(folder, name) if folder.is_dir() else []
+
+
+def other_pictures(folder: Path) -> list[Path]:
+    """Pictures in a folder that are not of the sequence it would hold: read back, they would mix with it."""
+    if not folder.is_dir():
+        return []
+    ours = set(existing_stills(folder))
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file not in ours)
 
 
 def write_stills(path: Path, runs: Sequence[Path], recipe: Mapping[str, Any] | None) -> None:

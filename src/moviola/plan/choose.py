@@ -351,7 +351,7 @@ def _fewer(card: ModelCard, frames: int) -> Iterator[int]:
 
 
 def _gb(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def _duration(seconds: float) -> str:

@@ -76,6 +76,11 @@ class Plan:
         values: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
         return values
 
+    def settings(self) -> dict[str, Any]:
+        """What of it decides the result, without estimates and reasons, which change from hour to hour."""
+        estimates = {"device_bytes", "host_bytes", "seconds", "reasons"}
+        return {name: value for name, value in self.to_json().items() if name not in estimates}
+
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Plan:
         return _ADAPTER.validate_python(values)

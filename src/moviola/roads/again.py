@@ -12,6 +12,7 @@ from moviola.errors import InputError
 from moviola.model import Events, Note
 from moviola.plan.plan import Plan
 from moviola.recipe import fingerprint, versions
+from moviola.roads.video import FILES
 from moviola.tasks import TASKS, Again, Synthesis, origin_name, request
 
 _RUN_DIFFERENTLY = {"device", "dtype", "memory", "speed"}
@@ -31,8 +32,9 @@ def again(asked: Again, run: Callable[..., Events]) -> Events:
     kind = next((task for task in TASKS if task.verb == recipe.get("verb")), None)
     if kind is None or not isinstance(recipe.get("request"), Mapping):
         raise InputError(f"the recipe in {source.name} is of an unknown kind: {recipe.get('verb')!r}")
-    task = request(kind, _fields(asked, recipe["request"]))
-    yield from map(Note, _differences(recipe))
+    fields = _fields(asked, recipe["request"])
+    task = request(kind, fields)
+    yield from map(Note, _differences(recipe, fields))
     plan = recipe.get("plan")
     if isinstance(task, Synthesis) and plan is not None and not _RUN_DIFFERENTLY & set(asked.change):
         yield from run(task, plan=Plan.of(plan))
@@ -43,7 +45,13 @@ def again(asked: Again, run: Callable[..., Events]) -> Events:
 def _fields(asked: Again, recorded: Mapping[str, Any]) -> dict[str, Any]:
     made = Path(origin_name(asked.video))
     output = asked.output or Path(f"{made.stem}-again{made.suffix}")
-    fields = dict(recorded) | dict(asked.change) | {"output": output, "overwrite": asked.overwrite}
+    options = {name[8:]: value for name, value in asked.change.items() if name.startswith("options.")}
+    change = {name: value for name, value in asked.change.items() if not name.startswith("options.")}
+    fields = dict(recorded) | change | {"output": output, "overwrite": asked.overwrite}
+    fields["options"] = dict(fields.get("options", {})) | options
+    for name in (*FILES, "weights"):
+        if name in recorded and name not in change:
+            fields[name] = _found(recorded[name], made.parent)
     # What a settled request has instead of these would contradict a change of them.
     if "seconds" in asked.change:
         fields.pop("frames", None)
@@ -54,17 +62,25 @@ def _fields(asked: Again, recorded: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _differences(recipe: Mapping[str, Any]) -> list[str]:
-    now, then = versions(), recipe.get("versions", {})
+def _found(name: Any, folder: Path) -> Any:
+    """A file as it was named, or where it is not there, the one of that name beside the video."""
+    beside = folder / str(name)
+    return str(beside) if not Path(str(name)).exists() and beside.exists() else name
+
+
+def _differences(recipe: Mapping[str, Any], fields: Mapping[str, Any]) -> list[str]:
+    here, then = versions(), recipe.get("versions", {})
     changed = [
-        f"{name} {then[name]}, here {now.get(name, 'none')}" for name in then if then[name] != now.get(name)
+        f"{name} {then[name]}, here {here.get(name, 'none')}" for name in then if then[name] != here.get(name)
     ]
     told = [f"made with {', '.join(changed)}: the result may differ"] if changed else []
     for name, before in recipe.get("inputs", {}).items():
-        origin = recipe["request"].get(name)
+        origin = fields.get(name)
         if before is None:
             raise InputError(f"{name} was given from memory ({origin}) and cannot be read again")
-        is_same = (weights.fingerprint(Path(origin)) if name == "weights" else fingerprint(origin)) == before
-        if not is_same:
+        now = weights.fingerprint(Path(str(origin))) if name == "weights" else fingerprint(origin)
+        if isinstance(now, dict) and set(now) == {"name"}:
+            told.append(f"{name} {origin} is not here any more")
+        elif now != before:
             told.append(f"{name} {origin} is not the file it was: the result will differ")
     return told

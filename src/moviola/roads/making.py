@@ -138,7 +138,8 @@ def validated(options: type[BaseModel], given: Mapping[str, Any], card: ModelCar
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         valid = ", ".join(options.model_fields) or "none"
-        raise RequestError(f"option {name} of {card.id}: {first['msg']}; its options: {valid}") from None
+        wrong = "there is no such option" if first["type"] == "extra_forbidden" else first["msg"]
+        raise RequestError(f"option {name} of {card.id}: {wrong}; its options: {valid}") from None
 
 
 def work_folder(output: Path) -> Path:

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from moviola import registry, weights
 from moviola.card import ModelCard
 from moviola.clip import Clip
-from moviola.errors import RequestError
+from moviola.errors import OutputError, RequestError
 from moviola.geometry import allowed_size, check_cut, native_of, shape_of, valid_frames
-from moviola.media.encoding import choose_encoding, is_sequence
+from moviola.media.encoding import Encoding, choose_encoding, is_sequence
 from moviola.media.sink import check_output
 from moviola.media.stills import folder_and_name
 from moviola.model import Events, Family, Note, Result, Setup
@@ -79,6 +79,9 @@ def prepare(request: Synthesis, *, plan: Plan | None = None) -> Prepared:
     _check_outputs(request, output)
     clip = Clip(request.video, rate=request.rate) if isinstance(request, Edit) else None
     settled, notes = _settled(request, card, clip, output)
+    if isinstance(settled, Generate):
+        # What cannot be written is refused before the work, not after it.
+        _encoding(settled, output)
     if plan is None:
         wishes = Wishes(request.device, request.dtype, request.memory, request.speed)
         job = _job(settled, card, clip)
@@ -214,7 +217,9 @@ def _takes(prepared: Prepared) -> Iterator[Take]:
         inputs["weights"] = weights.fingerprint(request.weights)
     for number in range(request.count):
         output = _numbered(prepared.output, number + 1) if request.count > 1 else prepared.output
-        asked = request.model_copy(update={"output": output, "count": 1, "seed": request.seed + number})
+        asked = request.model_copy(
+            update={"output": output, "count": 1, "seed": (request.seed + number) % 2**63}
+        )
         notes = list(prepared.notes)
         if prepared.clip is not None:
             assert isinstance(asked, Edit)
@@ -222,15 +227,19 @@ def _takes(prepared: Prepared) -> Iterator[Take]:
             notes += lost
         else:
             assert isinstance(asked, Generate)
-            depth = int(asked.depth) if asked.depth else None
-            encoding = choose_encoding(
-                output, None, codec=asked.codec, quality=asked.quality, rate=asked.fps, depth=depth
-            )
+            encoding = _encoding(asked, output)
         made_by = recipe(asked, card, inputs) | {
-            "plan": prepared.plan.to_json(),
+            "plan": prepared.plan.settings(),
             "weights": _revisions(prepared),
         }
         yield Take(asked, output, encoding, made_by, inputs, prepared.clip, notes, request.preview)
+
+
+def _encoding(request: Generate, output: Path) -> Encoding:
+    depth = int(request.depth) if request.depth else None
+    return choose_encoding(
+        output, None, codec=request.codec, quality=request.quality, rate=request.fps, depth=depth
+    )
 
 
 def _revisions(prepared: Prepared) -> list[dict[str, str]]:
@@ -258,6 +267,11 @@ def _check_outputs(request: Synthesis, output: Path) -> None:
     for path in [_numbered(output, n) for n in numbers] if request.count > 1 else [output]:
         check_not_input(path, *(getattr(request, name, None) for name in FILES))
         check_output(path, overwrite=request.overwrite)
+    if request.preview is not None:
+        choose_encoding(request.preview, None)
+        check_not_input(request.preview, *(getattr(request, name, None) for name in FILES))
+        if request.preview == output:
+            raise OutputError(f"preview {request.preview} is the output too; choose another name")
 
 
 def _numbered(output: Path, number: int) -> Path:
