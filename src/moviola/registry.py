@@ -55,13 +55,13 @@ def find(model: str, *, task: str | None = None) -> tuple[Family, ModelCard]:
                 continue
             if task is not None and task not in card.tasks:
                 able = [other.id for other in cards() if task in other.tasks]
-                raise RequestError(f"model {model} does not {task}; these do: {_some(able)}")
+                raise RequestError(f"model {model} does not {task}; these do: {few(able)}")
             return _family(name), card
     ids = [card.id for card in cards() if task is None or task in card.tasks]
     near = [id for id in ids if model in id] or difflib.get_close_matches(model, ids, n=3, cutoff=0.4)
-    raise RequestError(f"there is no model {model!r}; try {_some(near or ids)}, or see: moviola models")
+    raise RequestError(f"there is no model {model!r}; try {few(near or ids)}, or see: moviola models")
 
 
-def _some(ids: list[str]) -> str:
+def few(ids: list[str]) -> str:
     """The first few of them."""
     return ", ".join(ids[:5]) + (", …" if len(ids) > 5 else "") or "none"

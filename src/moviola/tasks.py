@@ -184,6 +184,9 @@ class VideoTask(Making):
 class Synthesis(Making):
     """What every request to a generative model may say."""
 
+    prompt: Annotated[
+        str | None, Positional(), BeforeValidator(said), Field(None, description="what should be seen")
+    ]
     negative_prompt: str | None = Field(None, description="what should not be seen")
     preset: Literal["cinematic", "documentary", "animation", "macro"] | None = Field(
         None, description="words added to the prompt for a look; default none"
@@ -228,9 +231,6 @@ class Synthesis(Making):
 class Generate(Synthesis):
     __doc__ = VERBS["generate"]
     verb: ClassVar[str] = "generate"
-    prompt: Annotated[
-        str | None, Positional(), BeforeValidator(said), Field(None, description="what should be seen")
-    ]
     model: str = Field("wan2.1-t2v-1.3b", description=_MODEL)
     image: Origin | None = Field(None, description="the first frame: image file, URL, array")
     last_image: Origin | None = Field(None, description="the last frame")
@@ -252,9 +252,6 @@ class Generate(Synthesis):
 class Edit(Synthesis, VideoTask):
     __doc__ = VERBS["edit"]
     verb: ClassVar[str] = "edit"
-    prompt: Annotated[
-        str | None, Positional(), BeforeValidator(said), Field(None, description="what should be seen")
-    ]
     model: str = Field("wan2.1-t2v-1.3b", description=_MODEL)
     strength: float | None = Field(
         None, gt=0, le=1, description="how much may change, above 0 to 1; default the model's own"

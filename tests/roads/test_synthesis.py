@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +264,16 @@ class TestAgain:
         again = finished(request(Again, {"video": made.output, "output": tmp_path / "again.mp4"}))
         assert again.output.read_bytes() == made.output.read_bytes()
         assert again.recipe["plan"] == made.recipe["plan"]
+
+    def test_a_plan_for_a_device_that_is_not_here_is_made_anew(self, asked, tmp_path, monkeypatch):
+        made = finished(asked(seed=7))
+        elsewhere = made.recipe | {"plan": made.recipe["plan"] | {"device": "cuda:7"}}
+        probed = replace(Clip(made.output).info, recipe=elsewhere)
+        monkeypatch.setattr("moviola.media.container.ContainerSource.probe", lambda self, **_: probed)
+        again = run.run(request(Again, {"video": made.output, "output": tmp_path / "again.mp4"}))
+        notes = [event.text for event in again if isinstance(event, Note)]
+        assert notes[0].startswith("made on cuda:7, which is not here")
+        assert any("runs on cpu" in note for note in notes)
 
     def test_another_seed_is_another_take_of_the_same_request(self, asked, tmp_path):
         made = finished(asked(seed=7))

@@ -211,8 +211,8 @@ class Engine:
             return None if origin is None else fitted(picture(origin, name), (width, height))
 
         width, height = request.size
-        negative, reference = request.negative_prompt, request.reference
-        prompt, negative = worded(request.preset, getattr(request, "prompt", None), negative)
+        reference = request.reference
+        prompt, negative = worded(request.preset, request.prompt, request.negative_prompt)
         return Shot(
             verb=request.verb,
             width=width,
@@ -332,7 +332,7 @@ class Engine:
                 components = self._drive.adapt(self._card, components, shot, options, tell)
             kind = getattr(diffusers, name)
             wanted = inspect.signature(kind.__init__).parameters
-            self._check_fit(name, wanted)
+            self._check_fit(name, wanted, components)
             self._pipeline = kind(**{n: c for n, c in components.items() if n in wanted})
             self._assembled_for = wish
             self._pipeline.set_progress_bar_config(disable=True)
@@ -343,10 +343,12 @@ class Engine:
         self._pipeline.scheduler = type(self._schedule).from_config(self._schedule.config)
         return self._pipeline
 
-    def _check_fit(self, name: str, wanted: Mapping[str, inspect.Parameter]) -> None:
+    def _check_fit(
+        self, name: str, wanted: Mapping[str, inspect.Parameter], components: Mapping[str, Any]
+    ) -> None:
         """Raises InputError where the checkpoint is that of another model."""
         for part, parameter in wanted.items():
-            have = self._components.get(part)
+            have = components.get(part)
             kinds = get_args(parameter.annotation) or (parameter.annotation,)
             kinds = tuple(
                 kind for kind in kinds if inspect.isclass(kind) and issubclass(kind, torch.nn.Module)

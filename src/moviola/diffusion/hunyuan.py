@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from moviola.card import Codec, Part
@@ -16,6 +17,21 @@ LLAMA = Part(name="text_encoder", parameters=7_505_186_816, role="text")
 CODEC = Part(name="vae", parameters=246_478_803, role="codec")
 CODEC_COST = Codec(still_bytes=39_170, tile=(256, 256))
 SIGLIP = Part(name="image_encoder", parameters=428_225_600, role="image")
+
+
+TINY: Mapping[str, Any] = {
+    "in_channels": 4,
+    "out_channels": 4,
+    "num_attention_heads": 2,
+    "attention_head_dim": 10,
+    "num_layers": 1,
+    "num_single_layers": 1,
+    "num_refiner_layers": 1,
+    "text_embed_dim": 32,
+    "pooled_projection_dim": 32,
+    "rope_axes_dim": (2, 4, 4),
+}
+"""What small denoisers built as HunyuanVideo's share; their text is `tiny.WIDTH` wide."""
 
 
 def decode(pipeline: Any, latents: Any, shot: Shot) -> Any:

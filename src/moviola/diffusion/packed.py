@@ -20,14 +20,3 @@ def unpacked(pipeline: Any, tokens: torch.Tensor, shot: Shot, *, behind: bool = 
     start = tokens.shape[1] - prod(shape) if behind else 0
     video: torch.Tensor = tokens[:, start : start + prod(shape)].unflatten(1, shape)
     return video.permute(0, 4, 1, 2, 3)
-
-
-def restored(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Latents as the denoiser has them → as the codec reads them, float32; (B, C, T, h, w) both."""
-    shape = (1, -1, 1, 1, 1)
-    mean: torch.Tensor
-    deviation: torch.Tensor
-    mean, deviation = (each.to(latents.device).float() for each in (vae.latents_mean, vae.latents_std))
-    scale = deviation.view(shape) / vae.config.scaling_factor
-    video: torch.Tensor = latents.float() * scale + mean.view(shape)
-    return video

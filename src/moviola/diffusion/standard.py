@@ -1,6 +1,7 @@
-"""Latents in the scale that Wan's denoisers work in: every channel with mean 0 and deviation 1.
+"""Latents in the scale that denoisers work in: every channel with mean 0 and about the same deviation.
 
-The codec's configuration says each channel's own mean and deviation (`latents_mean`, `latents_std`).
+A codec says each channel's own mean and deviation (`latents_mean`, `latents_std`), in its configuration (Wan,
+Mochi) or among its weights (LTX), and some a common `scaling_factor` on top.
 """
 
 from __future__ import annotations
@@ -23,5 +24,10 @@ def restored(vae: Any, latents: torch.Tensor) -> torch.Tensor:
 
 
 def _spread(vae: Any, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    mean, deviation = torch.tensor([vae.config.latents_mean, vae.config.latents_std]).to(latents.device)
-    return mean.view(1, -1, 1, 1, 1), deviation.view(1, -1, 1, 1, 1)
+    is_weight = "latents_mean" in dict(vae.named_buffers(recurse=False))
+    holder = vae if is_weight else vae.config
+    mean, deviation = (
+        torch.as_tensor(values).to(latents.device, torch.float32).view(1, -1, 1, 1, 1)
+        for values in (holder.latents_mean, holder.latents_std)
+    )
+    return mean, deviation / vae.config.get("scaling_factor", 1.0)

@@ -18,6 +18,7 @@ from moviola.diffusion.hunyuan import (
     LICENCE,
     LLAMA,
     SIGLIP,
+    TINY,
     decode,
     template,
     tiny_codec,
@@ -220,16 +221,7 @@ def tiny(card: ModelCard, folder: Path) -> ModelCard:
         tokenizer_2, text_encoder_2 = tiny.clip_text()
         feature_extractor, image_encoder = tiny.siglip(28)
         transformer = diffusers.HunyuanVideoFramepackTransformer3DModel(
-            in_channels=4,
-            out_channels=4,
-            num_attention_heads=2,
-            attention_head_dim=10,
-            num_layers=1,
-            num_single_layers=1,
-            num_refiner_layers=1,
-            text_embed_dim=tiny.WIDTH,
-            pooled_projection_dim=tiny.WIDTH,
-            rope_axes_dim=(2, 4, 4),
+            **TINY,
             has_image_proj=True,
             image_proj_dim=tiny.WIDTH,
             has_clean_x_embedder=True,

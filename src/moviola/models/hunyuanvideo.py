@@ -18,6 +18,7 @@ from moviola.diffusion.hunyuan import (
     LICENCE,
     LLAMA,
     SIGLIP,
+    TINY,
     decode,
     template,
     tiny_codec,
@@ -271,16 +272,7 @@ def _tiny_old(card: ModelCard) -> Any:
     tokenizer, config = tiny.llama(template(kind), *marks)
     tokenizer_2, text_encoder_2 = tiny.clip_text()
     transformer = diffusers.HunyuanVideoTransformer3DModel(
-        in_channels=4,
-        out_channels=4,
-        num_attention_heads=2,
-        attention_head_dim=10,
-        num_layers=1,
-        num_single_layers=1,
-        num_refiner_layers=1,
-        text_embed_dim=tiny.WIDTH,
-        pooled_projection_dim=tiny.WIDTH,
-        rope_axes_dim=(2, 4, 4),
+        **TINY,
         image_condition_type="token_replace" if is_image else None,
     )
     common = {

@@ -249,7 +249,8 @@ def _decode(pipeline: Any, latents: Any, shot: Shot) -> Any:
     import torch
 
     from moviola.diffusion.look import decoded, pooled
-    from moviola.diffusion.packed import restored, unpacked
+    from moviola.diffusion.packed import unpacked
+    from moviola.diffusion.standard import restored
 
     vae = pipeline.vae
     video = restored(vae, pooled(unpacked(pipeline, latents, shot, behind=True), most=_LOOK))

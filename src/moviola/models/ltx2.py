@@ -221,7 +221,8 @@ def _prepare(pipeline: Any, shot: Shot, options: Options) -> None:
 
 def _decode(pipeline: Any, latents: Any, shot: Shot) -> Any:
     from moviola.diffusion.look import decoded, pooled
-    from moviola.diffusion.packed import restored, unpacked
+    from moviola.diffusion.packed import unpacked
+    from moviola.diffusion.standard import restored
 
     video = pooled(unpacked(pipeline, latents, shot), most=_LOOK, least=2)
     return decoded(pipeline.vae, restored(pipeline.vae, video))

@@ -84,30 +84,19 @@ def _arguments(card: ModelCard, shot: Shot, options: Options) -> Mapping[str, An
     return call_of(card, shot) | {"num_frames": shot.frames}
 
 
-def _scale(vae: Any) -> tuple[Any, Any]:
-    """Mean and factor of every channel: what the transformer sees is (latents - mean) · factor."""
-    import torch
-
-    config = vae.config
-    mean, deviation = (
-        torch.tensor(values).view(1, -1, 1, 1, 1) for values in (config.latents_mean, config.latents_std)
-    )
-    return mean, config.scaling_factor / deviation
-
-
 def _encode(pipeline: Any, video: Any, shot: Shot) -> Any:
     """(1, C, T, h, w)"""
+    from moviola.diffusion.standard import standardised
+
     vae = pipeline.vae
-    mean, factor = _scale(vae)
-    latents = vae.encode(video.to(vae.device, vae.dtype)).latent_dist.mode().float().cpu()
-    return (latents - mean) * factor
+    return standardised(vae, vae.encode(video.to(vae.device, vae.dtype)).latent_dist.mode())
 
 
 def _decode(pipeline: Any, latents: Any, shot: Shot) -> Any:
     from moviola.diffusion.look import decoded, pooled
+    from moviola.diffusion.standard import restored
 
-    mean, factor = _scale(pipeline.vae)
-    return decoded(pipeline.vae, pooled(latents).cpu() / factor + mean)
+    return decoded(pipeline.vae, restored(pipeline.vae, pooled(latents)))
 
 
 _DRIVE = Drive(

@@ -134,7 +134,8 @@ def step_down(plan: Plan, card: ModelCard, job: Job, machine: Machine) -> Plan |
 def brief(plan: Plan) -> str:
     """The plan in one line, for who did not ask for it."""
     text = ", ".join((f"{plan.device} in {plan.dtype}{_stored(plan)}", *_ways(plan)))
-    text += f"; about {_gb(plan.device_bytes)}"
+    if plan.device_bytes:
+        text += f"; about {_gb(plan.device_bytes)}"
     if plan.seconds is not None:
         text += f", about {_duration(plan.seconds)} of denoising"
     return f"{text}; --plan says why"

@@ -8,8 +8,9 @@ from typing import Any
 
 from moviola import weights
 from moviola.clip import Clip
-from moviola.errors import InputError
+from moviola.errors import InputError, RequestError
 from moviola.model import Events, Note
+from moviola.plan.machine import this_machine
 from moviola.plan.plan import Plan
 from moviola.recipe import fingerprint, versions
 from moviola.roads.video import FILES
@@ -36,10 +37,16 @@ def again(asked: Again, run: Callable[..., Events]) -> Events:
     task = request(kind, fields)
     yield from map(Note, _differences(recipe, fields))
     plan = recipe.get("plan")
-    if isinstance(task, Synthesis) and plan is not None and not _RUN_DIFFERENTLY & set(asked.change):
-        yield from run(task, plan=Plan.of(plan))
-    else:
+    if not isinstance(task, Synthesis) or plan is None or _RUN_DIFFERENTLY & set(asked.change):
         yield from run(task)
+        return
+    try:
+        this_machine(plan["device"])
+    except RequestError:
+        yield Note(f"made on {plan['device']}, which is not here: planned anew, and the result may differ")
+        yield from run(task)
+        return
+    yield from run(task, plan=Plan.of(plan))
 
 
 def _fields(asked: Again, recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -122,8 +122,7 @@ def _check_fields(request: Synthesis, card: ModelCard) -> None:
         if given and name not in card.takes:
             cards = [other for other in registry.cards() if request.verb in other.tasks]
             able = [other.id for other in cards if name in other.takes]
-            more = ", …" if len(able) > 4 else ""
-            others = f"; these do: {', '.join(able[:4])}{more}" if able else ""
+            others = f"; these do: {registry.few(able)}" if able else ""
             raise RequestError(f"{card.id} takes no {name}{others}")
         if not given and name in card.needs and name in type(request).model_fields:
             raise RequestError(f"{card.id} needs {name} to {request.verb}")
@@ -147,7 +146,7 @@ def _settled(
         assert clip is not None
         shaped, notes = _edited(request, card, clip)
     if request.preset is not None:
-        notes.append(f"prompt: {worded(request.preset, getattr(request, 'prompt', None), None)[0]}")
+        notes.append(f"prompt: {worded(request.preset, request.prompt, None)[0]}")
     if request.seed is None:
         notes.append(f"seed: {settled['seed']}")
     return request.model_copy(update=settled | shaped), notes
@@ -176,8 +175,7 @@ def _edited(request: Edit, card: ModelCard, clip: Clip) -> tuple[dict[str, Any],
 
 def _new_seed(request: Synthesis, card: ModelCard, output: Path) -> int:
     """A seed that was never asked for: that of the same work where it was interrupted, else a random one."""
-    first = _numbered(output, 1) if request.count > 1 else output
-    log = work_folder(first) / "journal.jsonl"
+    log = work_folder(_outputs(request, output)[0]) / "journal.jsonl"
     asked = {"seed", "size", "frames", "fps", "steps", "guidance", "strength"}
     try:
         head = json.loads(log.read_text().partition("\n")[0])["recipe"]["request"]
@@ -215,8 +213,7 @@ def _takes(prepared: Prepared) -> Iterator[Take]:
     inputs = inputs_of(request)
     if request.weights is not None:
         inputs["weights"] = weights.fingerprint(request.weights)
-    for number in range(request.count):
-        output = _numbered(prepared.output, number + 1) if request.count > 1 else prepared.output
+    for number, output in enumerate(_outputs(request, prepared.output)):
         asked = request.model_copy(
             update={"output": output, "count": 1, "seed": (request.seed + number) % 2**63}
         )
@@ -263,8 +260,7 @@ def _output(request: Synthesis) -> Path:
 
 def _check_outputs(request: Synthesis, output: Path) -> None:
     """Raises OutputError, before any work is done, where a take could not be written."""
-    numbers = range(1, request.count + 1)
-    for path in [_numbered(output, n) for n in numbers] if request.count > 1 else [output]:
+    for path in _outputs(request, output):
         check_not_input(path, *(getattr(request, name, None) for name in FILES))
         check_output(path, overwrite=request.overwrite)
     if request.preview is not None:
@@ -272,6 +268,11 @@ def _check_outputs(request: Synthesis, output: Path) -> None:
         check_not_input(request.preview, *(getattr(request, name, None) for name in FILES))
         if request.preview == output:
             raise OutputError(f"preview {request.preview} is the output too; choose another name")
+
+
+def _outputs(request: Synthesis, output: Path) -> list[Path]:
+    """Where each take goes: as asked where there is one, else numbered from 1."""
+    return [_numbered(output, n + 1) for n in range(request.count)] if request.count > 1 else [output]
 
 
 def _numbered(output: Path, number: int) -> Path:
