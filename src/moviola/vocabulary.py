@@ -3,6 +3,8 @@
 VERBS = {
     "generate": "Make a video from a text, or from an image and a text.",
     "edit": "Change a video as a text says, all of it or where a mask is white.",
+    "recognize": "Say which actions happen in videos, of the whole or along the time.",
+    "watch": "Say what happens in a camera or a stream, as it happens.",
     "interpolate": "Raise the frame rate: invent the pictures between the pictures.",
     "remove": "Remove an object and fill in what was behind it.",
     "measure": "Score a video, alone or against a reference.",

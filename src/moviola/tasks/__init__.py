@@ -1,0 +1,82 @@
+"""One request and one result per verb; the Python call, the CLI flags and the job record derive from them.
+
+A field marked `Positional` is an argument on the command line; all others are `--flags` of the same name.
+"""
+
+from moviola.tasks.fields import Origin, Positional, Short, as_fraction, is_positional, origin_name
+from moviola.tasks.looking import Measure, Sample, Sampled, Scores
+from moviola.tasks.making import (
+    Again,
+    Edit,
+    Generate,
+    Interpolate,
+    Making,
+    Remove,
+    Synthesis,
+    VideoResult,
+    VideoTask,
+)
+from moviola.tasks.pulling import Pull, Pulled
+from moviola.tasks.recognizing import (
+    Label,
+    Moment,
+    Recognize,
+    Recognized,
+    Recognizing,
+    Seen,
+    VideoLabels,
+    Watch,
+    Watched,
+)
+from moviola.tasks.task import OnDevice, Task, request
+
+TASKS: tuple[type[Task], ...] = (
+    Generate,
+    Edit,
+    Recognize,
+    Watch,
+    Interpolate,
+    Remove,
+    Measure,
+    Sample,
+    Again,
+    Pull,
+)
+"""Every verb, in the order help lists them."""
+
+__all__ = [
+    "TASKS",
+    "Again",
+    "Edit",
+    "Generate",
+    "Interpolate",
+    "Label",
+    "Making",
+    "Measure",
+    "Moment",
+    "OnDevice",
+    "Origin",
+    "Positional",
+    "Pull",
+    "Pulled",
+    "Recognize",
+    "Recognized",
+    "Recognizing",
+    "Remove",
+    "Sample",
+    "Sampled",
+    "Scores",
+    "Seen",
+    "Short",
+    "Synthesis",
+    "Task",
+    "VideoLabels",
+    "VideoResult",
+    "VideoTask",
+    "Watch",
+    "Watched",
+    "as_fraction",
+    "is_positional",
+    "origin_name",
+    "request",
+]
