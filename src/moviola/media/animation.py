@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from moviola.media.array import as_depth, checked_indices, still_info, with_chan
 from moviola.media.embed import read_recipe
 from moviola.media.images import pixels_of
 from moviola.media.info import MediaInfo
-from moviola.media.source import Timeline
+from moviola.media.source import R, Timeline, reduced_in_turn
 
 _UNTIMED = 100.0
 """Milliseconds that browsers show a frame whose stored duration is zero."""
@@ -89,6 +89,11 @@ class AnimationSource:
         distinct, back = np.unique(wanted, return_inverse=True)
         with self._open() as image:
             return self._frames(image, distinct, depth, alpha)[back]
+
+    def reduced_at(
+        self, indices: Sequence[int] | NDArray[np.int64], reduce: Callable[[Pixels], R]
+    ) -> dict[int, R]:
+        return reduced_in_turn(self, indices, reduce)
 
     def _frames(self, image: Image.Image, indices: NDArray[np.int64], depth: Depth, alpha: bool) -> Frames:
         width, height = self._size

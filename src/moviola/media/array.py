@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from moviola.errors import InputError
 from moviola.frames import Depth, Frames, Pixels
 from moviola.media.info import Colour, MediaInfo, VideoTrack
-from moviola.media.source import Timeline
+from moviola.media.source import R, Timeline, reduced_in_turn
 
 DEFAULT_RATE = Fraction(25)
 
@@ -63,6 +63,11 @@ class ArraySource:
     ) -> Frames:
         wanted = checked_indices(indices, len(self._frames), self.name)
         return _as_asked(self._frames[wanted], depth, alpha)
+
+    def reduced_at(
+        self, indices: Sequence[int] | NDArray[np.int64], reduce: Callable[[Pixels], R]
+    ) -> dict[int, R]:
+        return reduced_in_turn(self, indices, reduce)
 
 
 def even_rate(rate: Any) -> Fraction:

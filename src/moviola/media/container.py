@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from moviola.media.index import FrameIndex
 from moviola.media.info import MediaInfo
 from moviola.media.origin import find_origin
 from moviola.media.probe import Look, look, with_content
-from moviola.media.source import Timeline
+from moviola.media.source import R, Timeline
 
 _CHUNK_BYTES = 256 * 2**20
 """A chunk is made shorter rather than larger than this."""
@@ -81,10 +81,7 @@ class ContainerSource:
 
         Raises InputError for an index outside of the video, MediaError for a frame that damage has taken.
         """
-        asked = np.asarray(indices, np.int64).reshape(-1)
-        outside = asked[(asked < 0) | (asked >= len(self._index))]
-        if len(outside):
-            raise InputError(f"{self.name} has no frame {outside[0]}; it has {len(self._index)}, from 0 on")
+        asked = self._checked(indices)
         numbers, places = np.unique(asked, return_inverse=True)
         pictures = self._painter(depth, alpha).canvas(len(numbers))
         slots = {int(number): slot for slot, number in enumerate(numbers)}
@@ -100,7 +97,7 @@ class ContainerSource:
             return receive
 
         if len(numbers):
-            decode_numbers([int(n) for n in numbers], self._index, self._decoder, new_receiver)
+            decode_numbers(list(slots), self._index, self._decoder, new_receiver)
         lost = sorted(slots.keys() - done)
         if lost:
             raise MediaError(
@@ -109,6 +106,34 @@ class ContainerSource:
         if not np.array_equal(places, np.arange(len(numbers))):
             pictures = pictures[places]
         return self._timed(pictures, asked)
+
+    def reduced_at(
+        self, indices: Sequence[int] | NDArray[np.int64], reduce: Callable[[Pixels], R]
+    ) -> dict[int, R]:
+        """See `Source.reduced_at`; `reduce` runs in the threads that decode."""
+        numbers = [int(number) for number in np.unique(self._checked(indices))]
+        made: dict[int, R] = {}
+
+        def new_receiver() -> Receiver:
+            painter = self._painter(8, False)
+            (picture,) = painter.canvas(1)
+
+            def receive(number: int, frame: VideoFrame) -> None:
+                painter.paint(frame, picture)
+                made[number] = reduce(picture)
+
+            return receive
+
+        if numbers:
+            decode_numbers(numbers, self._index, self._decoder, new_receiver)
+        return made
+
+    def _checked(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+        asked = np.asarray(indices, np.int64).reshape(-1)
+        outside = asked[(asked < 0) | (asked >= len(self._index))]
+        if len(outside):
+            raise InputError(f"{self.name} has no frame {outside[0]}; it has {len(self._index)}, from 0 on")
+        return asked
 
     @cached_property
     def _index(self) -> FrameIndex:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from moviola.media.array import (
 )
 from moviola.media.embed import read_recipe
 from moviola.media.info import MediaInfo
-from moviola.media.source import Timeline
+from moviola.media.source import R, Timeline, reduced_in_turn
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"})
 
@@ -99,6 +99,11 @@ class ImagesSource:
             data[place] = with_channels(as_depth(self._picture(int(index)), depth), data.shape[3])
         timeline = self.timeline()
         return Frames(data, timeline.pts_seconds[wanted], timeline.duration_seconds[wanted])
+
+    def reduced_at(
+        self, indices: Sequence[int] | NDArray[np.int64], reduce: Callable[[Pixels], R]
+    ) -> dict[int, R]:
+        return reduced_in_turn(self, indices, reduce)
 
     def _picture(self, index: int) -> Pixels:
         picture = _load(self._pictures[index])

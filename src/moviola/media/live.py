@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import NoReturn
 
@@ -16,10 +16,10 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from moviola.errors import InputError
-from moviola.frames import Depth, Frames
+from moviola.frames import Depth, Frames, Pixels
 from moviola.media.colour import Orientation, Painter, bit_depth, colour_of, has_alpha
 from moviola.media.info import Colour, MediaInfo, VideoTrack
-from moviola.media.source import Timeline
+from moviola.media.source import R, Timeline
 
 _TIMEOUT = (10.0, 10.0)
 """Seconds to wait for a connection, and for each further packet."""
@@ -88,6 +88,11 @@ class LiveSource:
         depth: Depth = 8,
         alpha: bool = False,
     ) -> Frames:
+        self._refuse("cannot be read out of order")
+
+    def reduced_at(
+        self, indices: Sequence[int] | NDArray[np.int64], reduce: Callable[[Pixels], R]
+    ) -> dict[int, R]:
         self._refuse("cannot be read out of order")
 
     def read(

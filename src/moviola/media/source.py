@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moviola.errors import InputError
-from moviola.frames import Depth, Frames, Seconds
+from moviola.frames import Depth, Frames, Pixels, Seconds
 from moviola.media.info import MediaInfo
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +86,33 @@ class Source(Protocol):
     ) -> Frames:
         """Exactly the frames with these presentation indices, in the order asked, repeats allowed."""
         ...
+
+    def reduced_at(
+        self, indices: Sequence[int] | NDArray[np.int64], reduce: Callable[[Pixels], R]
+    ) -> dict[int, R]:
+        """What `reduce` makes of each of these frames, by presentation index; each is decoded once.
+
+        reduce: takes a picture (H, W, 3) uint8, which is its own only until it returns; it may be called by
+            several threads. Only what it gives is held in memory. Frames that damage has taken are left out.
+        """
+        ...
+
+
+_REDUCED_AT_ONCE = 8
+"""Pictures held by sources whose frames cannot be had one by one as they are decoded."""
+
+
+def reduced_in_turn(
+    source: Source, indices: Sequence[int] | NDArray[np.int64], reduce: Callable[[Pixels], R]
+) -> dict[int, R]:
+    """`Source.reduced_at` by way of `frames_at`, a few pictures at a time."""
+    numbers = np.unique(np.asarray(indices, np.int64))
+    made: dict[int, R] = {}
+    for first in range(0, len(numbers), _REDUCED_AT_ONCE):
+        some = numbers[first : first + _REDUCED_AT_ONCE]
+        pictures = source.frames_at(some).data
+        made |= {int(number): reduce(picture) for number, picture in zip(some, pictures, strict=True)}
+    return made
 
 
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "mms"}
