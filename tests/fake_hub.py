@@ -155,15 +155,21 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 def serve() -> Iterator[Hub]:
     """A hub that answers at `hub.url` until the block is left."""
     hub = Hub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(hub))
+    with listening(handler(hub), hub.closing) as hub.url:
+        yield hub
+
+
+@contextmanager
+def listening(answers: type[BaseHTTPRequestHandler], closing: threading.Event) -> Iterator[str]:
+    """The address of a server on the loopback interface. closing: is set when the block is left."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), answers)
     server.daemon_threads = True
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield hub
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
-        hub.closing.set()
+        closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CardId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)?$")]
 """Lower case with hyphens, beginning with the family's name: `flow`, `svd-xt`, `runway/gen4.5`."""
@@ -19,13 +20,27 @@ class _Facts(BaseModel):
 
 
 class Weights(_Facts):
-    """A repository on the Hugging Face Hub that holds a checkpoint, or one part of it."""
+    """Where a checkpoint, or one part of it, is published: a repository on the Hugging Face Hub, or a file.
 
-    repo: str
+    Exactly one of `repo` (ORG/NAME), `url` (of a single file) and `folder` (on this machine) is given.
+    """
+
+    repo: str | None = None
     revision: str = Field(default="main", description="a branch is pinned to its commit by the first pull")
     files: tuple[str, ...] = Field(default=(), description="glob patterns of what is needed; all where empty")
+    url: str | None = None
+    sha256: str | None = Field(
+        default=None, description="of the file at `url`, or its first digits; the first pull pins it if None"
+    )
+    folder: Path | None = None
     size_bytes: int | None = None
     gated: bool = Field(default=False, description="whether its licence has to be accepted on the Hub first")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if sum(place is not None for place in (self.repo, self.url, self.folder)) != 1:
+            raise ValueError("give exactly one of repo, url and folder")
+        return self
 
 
 class Part(_Facts):
@@ -118,6 +133,58 @@ class Limits(_Facts):
     alpha: bool = Field(default=False, description="whether transparency survives")
 
 
+class Accuracy(_Facts):
+    """A published figure: share of videos in percent whose label is the first, or among the first five.
+
+    views: clips × crops it was measured with. None where the source does not say.
+    """
+
+    dataset: str
+    top1: float
+    top5: float | None = None
+    views: tuple[int, int] | None = None
+    source: str
+
+
+Protocol = Literal["pyslowfast", "timesformer", "mmaction2", "videomae", "internvideo2", "vjepa2", "movinet"]
+"""Whose code defines how frames are chosen, scaled and cropped for testing; see `recognition.protocol`."""
+
+
+class Recognition(_Facts):
+    """How a recognizer is fed in testing, and what its authors report.
+
+    labels: name of a label map in `moviola.recognition.labels`; None where `names` says them or nothing does.
+    classes: how many there are.
+    frames: of one view. stride: source frames from one to the next, counted at `fps` frames per second, or at
+        the video's own rate where that is None; stride None: one frame of each of `frames` equal segments.
+    short_side: pixels that the shorter side is scaled to; None scales both sides to `crop` (width, height).
+    mean, std: of R, G, B in 0 to 1, taken off and divided by.
+    views: clips × crops of the published test.
+    gmacs: published multiply-adds per view, in 10⁹ (what the papers call GFLOPs), at `gmacs_input` (frames,
+        width, height), where that is not frames × crop. parameters: published, in millions.
+    """
+
+    labels: str | None
+    names: tuple[str, ...] = ()
+    classes: int
+    protocol: Protocol
+    frames: int
+    stride: int | None = None
+    fps: float | None = None
+    short_side: int | None
+    crop: Size
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    views: tuple[int, int] = (1, 1)
+    temperature: float = Field(default=1.0, gt=0, description="logits are divided by it before the softmax")
+    accuracy: tuple[Accuracy, ...] = ()
+    gmacs: float | None = None
+    gmacs_input: tuple[int, int, int] | None = None
+    parameters_millions: float | None = None
+    cost_source: str | None = None
+    causal: bool = Field(default=False, description="whether it can take a stream frame by frame")
+
+
 class ModelCard(_Facts):
     """Facts, not code. `extra` is the optional dependency group of moviola that the model needs."""
 
@@ -134,6 +201,10 @@ class ModelCard(_Facts):
     parts: tuple[Part, ...] = ()
     denoiser: Denoiser | None = None
     codec: Codec | None = None
+    recognition: Recognition | None = None
+    network: Mapping[str, Any] = Field(
+        default_factory=dict, description="arguments of the network's class, for a recognizer"
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="bfloat16", description="what the weights are published and best run in"
     )

@@ -227,7 +227,7 @@ def _takes(prepared: Prepared) -> Iterator[Take]:
             encoding = _encoding(asked, output)
         made_by = recipe(asked, card, inputs) | {
             "plan": prepared.plan.settings(),
-            "weights": _revisions(prepared),
+            "weights": _origins(prepared),
         }
         yield Take(asked, output, encoding, made_by, inputs, prepared.clip, notes, request.preview)
 
@@ -239,12 +239,11 @@ def _encoding(request: Generate, output: Path) -> Encoding:
     )
 
 
-def _revisions(prepared: Prepared) -> list[dict[str, str]]:
-    """Which commits of which repositories were used; nothing where the user gave a folder."""
+def _origins(prepared: Prepared) -> list[dict[str, str]]:
+    """Which published weights were used; nothing where the user gave a folder."""
     if prepared.request.weights is not None or prepared.folders is None:
         return []
-    pairs = zip(prepared.card.weights, prepared.folders, strict=True)
-    return [{"repo": published.repo, "revision": folder.name} for published, folder in pairs]
+    return weights.origins(prepared.card, prepared.folders)
 
 
 def _output(request: Synthesis) -> Path:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,16 +12,12 @@ import pytest
 
 from fake_hub import Hub, Repo, closed_port, environment, point_at, serve
 from moviola import weights
-from moviola.card import Denoiser, Limits, ModelCard, Native, Part, Weights
+from moviola.card import ModelCard, Weights
 from moviola.errors import InputError, MissingExtraError, OutputError
 from moviola.model import Note, Progress
+from pulls import card, flip, one_line, pulled
 
 FIRST, SECOND = "1" * 40, "2" * 40
-
-
-def card(*sources: Weights, **fields) -> ModelCard:
-    facts = {"id": "acme", "tasks": ("generate",), "summary": "Acme.", "licence": "Acme Licence"}
-    return ModelCard(weights=sources or (Weights(repo="acme/film"),), **facts | fields)
 
 
 def film() -> Repo:
@@ -53,32 +48,6 @@ def hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         point_at(hub.url, cache, monkeypatch)
         hub.repos["acme/film"] = film()
         yield hub
-
-
-def pulled(of: ModelCard, *, verify: bool = False) -> tuple[list[Progress | Note], tuple[Path, ...]]:
-    work, events = weights.pull(of, verify=verify), []
-    while True:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            return events, end.value
-
-
-@contextmanager
-def one_line(kind: type[Exception], *parts: str) -> Iterator[None]:
-    with pytest.raises(kind) as caught:
-        yield
-    assert "\n" not in str(caught.value)
-    for part in parts:
-        assert part in str(caught.value)
-
-
-def flip(path: Path) -> None:
-    """Change one byte of a file in the cache, behind its link."""
-    blob = path.resolve()
-    content = bytearray(blob.read_bytes())
-    content[0] ^= 1
-    blob.write_bytes(content)
 
 
 class TestPull:
@@ -353,112 +322,3 @@ class TestOnDisk:
         (repository,) = report.repos
         assert repository.repo_id == "acme/film"
         assert "moviola/main" in repository.refs
-
-
-class TestGivenFolder:
-    def test_is_taken_in_place_of_the_published_one(self, tmp_path):
-        (tmp_path / "unet").mkdir()
-        (tmp_path / "unet" / "model.safetensors").touch()
-        assert weights.folders(card(), tmp_path) == (tmp_path,)
-
-    def test_that_is_no_folder(self, tmp_path):
-        with one_line(InputError, "none is no folder"):
-            weights.folders(card(), tmp_path / "none")
-
-    @pytest.mark.parametrize("name", [None, "readme.md"])
-    def test_that_holds_no_weights(self, tmp_path, name):
-        if name is not None:
-            (tmp_path / name).touch()
-        with one_line(InputError, "holds no weights", str(tmp_path)):
-            weights.folders(card(), tmp_path)
-
-    def test_can_be_told_from_a_changed_one(self, tmp_path):
-        (tmp_path / "unet").mkdir()
-        file = tmp_path / "unet" / "model.safetensors"
-        file.write_bytes(b"abc")
-        before = weights.fingerprint(tmp_path)
-        assert weights.fingerprint(tmp_path) == before
-        file.write_bytes(b"abcd")
-        assert weights.fingerprint(tmp_path) != before
-
-
-TINY = {
-    "limits": Limits(max_frames=9, frame_step=4, frame_base=1, sizes=((64, 32),)),
-    "native": Native(size=(64, 32), frames=9, fps=8, steps=2, guidance=5),
-    "parts": (Part(name="transformer", parameters=1000, role="denoiser"),),
-    "denoiser": Denoiser(stride=(4, 8, 8), layers=2, width=16),
-}
-
-
-class TestOwnCard:
-    def test_comes_back_as_it_was_written(self, tmp_path):
-        tiny = card(**TINY)
-        weights.write_own_card(tiny, tmp_path)
-        assert weights.own_card(card(), tmp_path) == tiny
-
-    def test_changes_only_what_it_names(self, tmp_path):
-        (tmp_path / weights.OWN_CARD).write_text('{"limits": {"max_frames": 5}}')
-        changed = weights.own_card(card(native=TINY["native"]), tmp_path)
-        assert changed == card(native=TINY["native"], limits=Limits(max_frames=5))
-
-    def test_a_folder_without_one_changes_nothing(self, tmp_path):
-        assert weights.own_card(card(), tmp_path) == card()
-
-    @pytest.mark.parametrize(
-        ("text", "says"),
-        [
-            ("{", "JSON"),
-            ("[]", "should be an object"),
-            ('{"id": "other"}', "id is not one of codec, denoiser, limits, native, parts"),
-            ('{"limits": {"max_frame": 5}}', "limits.max_frame"),
-            ('{"native": {"size": 5}}', "native.size"),
-        ],
-    )
-    def test_one_that_cannot_be_meant(self, tmp_path, text, says):
-        (tmp_path / weights.OWN_CARD).write_text(text)
-        with one_line(InputError, str(tmp_path / weights.OWN_CARD), says):
-            weights.own_card(card(), tmp_path)
-
-
-PIPELINE = {
-    "model_index.json",
-    "README.md",
-    "samples/cat.gif",
-    "svd_xt.safetensors",
-    "scheduler/scheduler_config.json",
-    "tokenizer/spiece.model",
-    "transformer/config.json",
-    "transformer/model-00001-of-00002.safetensors",
-    "transformer/model-00002-of-00002.safetensors",
-    "transformer/model.safetensors.index.json",
-    "transformer/model.bf16-00001-of-00002.safetensors",
-    "transformer/model.safetensors.index.bf16.json",
-    "vae/model.safetensors",
-    "vae/model.fp16.safetensors",
-    "vae/model.bin",
-}
-
-
-def test_of_a_pipeline_one_copy_of_every_network_is_needed_and_nothing_that_runs_code():
-    assert weights.needed_of(PIPELINE, Weights(repo="acme/film")) == {
-        "model_index.json",
-        "scheduler/scheduler_config.json",
-        "tokenizer/spiece.model",
-        "transformer/config.json",
-        "transformer/model-00001-of-00002.safetensors",
-        "transformer/model-00002-of-00002.safetensors",
-        "transformer/model.safetensors.index.json",
-        "vae/model.safetensors",
-    }
-
-
-def test_a_network_that_is_there_in_one_precision_alone_is_needed_in_that():
-    paths = {"config.json", "model.fp16.safetensors"}
-    assert weights.needed_of(paths, Weights(repo="acme/adapter")) == paths
-
-
-def test_a_card_that_names_files_gets_these():
-    assert weights.needed_of(PIPELINE, Weights(repo="acme/film", files=("svd*", "vae/*.bin"))) == {
-        "svd_xt.safetensors",
-        "vae/model.bin",
-    }

@@ -1,0 +1,44 @@
+"""A checkpoint that the user names in place of the published one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moviola.card import ModelCard
+from moviola.errors import InputError
+
+_FILES = (".safetensors", ".bin", ".pt", ".pth", ".pyth", ".pkl")
+"""What checkpoints of recognizers come as; those of generators are folders of safetensors."""
+
+
+def given_by(card: ModelCard, path: Path) -> Path:
+    """The path again: a folder, or for a recognizer a file. Raises InputError where it holds no weights."""
+    if card.recognition is None:
+        if not path.is_dir():
+            raise InputError(f"{path} is no folder; name the folder of a checkpoint in diffusers layout")
+        if not (path / "model_index.json").is_file() and not any(path.rglob("*.safetensors")):
+            raise InputError(f"{path} holds no weights: neither model_index.json nor *.safetensors")
+        return path
+    kinds = ", ".join(f"*{suffix}" for suffix in _FILES)
+    if path.is_file():
+        if path.suffix not in _FILES:
+            raise InputError(f"{path} is no checkpoint; name a folder or one of {kinds}")
+    elif not path.is_dir():
+        raise InputError(f"{path} is no folder and no file; name a checkpoint: a folder or one of {kinds}")
+    elif not any(file.suffix in _FILES for file in path.rglob("*")):
+        raise InputError(f"{path} holds no weights: none of {kinds}")
+    return path
+
+
+def fingerprint(checkpoint: Path) -> dict[str, int]:
+    """What tells one state of a folder of weights, or of a single file, from another, without reading them.
+
+    files: how many. size: in bytes together. modified: the latest time, in nanoseconds.
+    """
+    paths = [checkpoint] if checkpoint.is_file() else checkpoint.rglob("*")
+    facts = [path.stat() for path in paths if path.is_file()]
+    return {
+        "files": len(facts),
+        "size": sum(fact.st_size for fact in facts),
+        "modified": max((fact.st_mtime_ns for fact in facts), default=0),
+    }
