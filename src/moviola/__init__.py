@@ -4,6 +4,9 @@
     moviola.sample("clip.mp4", n=16)                            exact frames
     moviola.generate("A serene lake at sunrise", model="cogvideox-5b", output="lake.mp4")
     moviola.edit("clip.mp4", "the same in the snow", output="snow.mp4")
+    moviola.recognize("clip.mp4", every="2s", output="clip.vtt")
+    for seen in moviola.watch(0): ...                           what a camera shows, as it happens
+    moviola.train("recognizer", "my-clips", name="mine")        one's own classes; then model="mine"
     moviola.interpolate("clip.mp4", factor=2, output="smooth.mp4")
     moviola.remove("clip.mp4", mask="mask.png", output="clean.mp4")
     moviola.measure("psnr", "smooth.mp4", "truth.mp4")
@@ -32,9 +35,12 @@ if TYPE_CHECKING:
         plan_of,
         probe,
         pull,
+        recognize,
         remove,
         sample,
         stream,
+        train,
+        watch,
     )
 
 __version__ = "0.1.0"
@@ -49,9 +55,12 @@ __all__ = [
     "plan_of",
     "probe",
     "pull",
+    "recognize",
     "remove",
     "sample",
     "stream",
+    "train",
+    "watch",
 ]
 
 

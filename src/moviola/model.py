@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -14,8 +15,11 @@ from pydantic import BaseModel
 from moviola.card import ModelCard
 from moviola.frames import Frames
 from moviola.plan.plan import Plan
+from moviola.tasks.recognizing import Seen
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from moviola.clip import Clip
     from moviola.tasks import Task
 
@@ -90,7 +94,7 @@ class Result:
     value: Any
 
 
-Event = Progress | Note | Partial | Committed | Preview | Sound | Recorded | Result
+Event = Progress | Note | Partial | Committed | Preview | Sound | Recorded | Seen | Result
 
 Events = Generator[Event, None, None]
 """Work under way. Closing it stops the work within one step."""
@@ -134,12 +138,41 @@ class Place:
     tail: Frames | None = None
 
 
+class Spectator(Protocol):
+    """Sees every frame of a watch as it comes in: a recorder."""
+
+    def show(self, frames: Frames, seen: Seen | None) -> None:
+        """Take the next frames, with what was made of the last look; None before the first.
+
+        Called in the thread that reads the source, and so returns at once, whatever it does with them.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who sits in on a watch. stop: once anyone sets it, the watch ends, with its result."""
+
+    spectators: Sequence[Spectator] = ()
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
 class Context(Protocol):
     """What `run` hands a model beside the request."""
 
     @property
     def clip(self) -> Clip:
         """The input video; there is none where a video is generated."""
+        ...
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """The input videos, of a request that takes several."""
+        ...
+
+    @property
+    def audience(self) -> Audience:
+        """Of a watch; nobody elsewhere."""
         ...
 
     @property
@@ -163,12 +196,16 @@ class Context(Protocol):
 class Setup:
     """What a model is loaded from and how.
 
-    folders: one for each of the card's `weights`, in their order; or the one a user gave in their place.
+    folders: one for each of the card's `weights`, in their order; or the folder or file a user gave in their
+        place, which `own` says.
     plan: None for a model without weights.
+    trainable: whether the network will learn: then a recognizer's is left as it was made, in float32.
     """
 
     folders: tuple[Path, ...] = ()
     plan: Plan | None = None
+    own: bool = False
+    trainable: bool = False
 
 
 class Model(Protocol):
@@ -195,6 +232,16 @@ class WeightedFamily(Family, Protocol):
     def tiny(self, card: ModelCard, folder: Path) -> ModelCard:
         """Save a small random checkpoint in the published layout, for tests and for trying a machine.
 
-        Returns the card that describes it: the same but for `limits`, `native` and `parts`.
+        Returns the card that describes it: the same but for `limits`, `native`, `recognition`, `network` and
+        `parts`.
         """
+        ...
+
+
+@runtime_checkable
+class RecognizerFamily(WeightedFamily, Protocol):
+    """A family whose models say what happens in a video."""
+
+    def network(self, card: ModelCard) -> nn.Module:
+        """A network with random weights; on torch's meta device it tells what it costs."""
         ...

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 from moviola.model import Events
 from moviola.plan.plan import Plan
-from moviola.tasks import Again, Measure, Pull, Sample, Synthesis, Task, VideoTask
+from moviola.tasks import Again, Measure, Pull, Recognize, Sample, Synthesis, Task, Train, VideoTask, Watch
 
 
-def run(request: Task, *, plan: Plan | None = None) -> Events:
+def run(request: Task, *, plan: Plan | None = None, stop: threading.Event | None = None) -> Events:
     """Do a request, yielding events as it goes; the last one is its `Result`.
 
     plan: how to run a generative model, in place of the best for this machine.
+    stop: ends a watch with its result, once anybody sets it.
     Closing the generator stops the work within one step. Raises MoviolaError.
     """
     match request:
@@ -22,6 +25,18 @@ def run(request: Task, *, plan: Plan | None = None) -> Events:
             from moviola.roads.video import make_video
 
             return make_video(request)
+        case Recognize():
+            from moviola.roads.recognizing import recognize
+
+            return recognize(request)
+        case Watch():
+            from moviola.roads.watching import watch
+
+            return watch(request, stop)
+        case Train():
+            from moviola.roads.training import train
+
+            return train(request)
         case Measure():
             from moviola.roads.measuring import measure
 

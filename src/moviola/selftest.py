@@ -21,7 +21,7 @@ from moviola.film import film
 from moviola.model import Family, Result, WeightedFamily
 from moviola.run import run
 from moviola.stage import Motion, Scene, Shot, Sprite
-from moviola.tasks import TASKS, request
+from moviola.tasks import TASKS, Label, Recognized, Seen, Watched, request
 
 _BOX = "32,20,32,32"
 """Where the sprite of `_scene` is."""
@@ -81,10 +81,16 @@ def _try(card: ModelCard, task: str, checkpoint: Path | None) -> Passed:
         if checkpoint is not None:
             fields["weights"] = checkpoint
         began = time.monotonic()
-        *_, last = run(request(kind, fields))
+        *events, last = run(request(kind, fields))
         seconds = time.monotonic() - began
         if not isinstance(last, Result) or not output.is_file():
             raise ModelError(f"{card.id} ended {task} without a result")
+        if isinstance(last.value, Recognized | Watched):
+            looks = [event.labels for event in events if isinstance(event, Seen)]
+            if isinstance(last.value, Recognized):
+                looks += [moment.labels for moment in last.value.moments]
+            _check_labels(card, task, looks)
+            return Passed(model=card.id, task=task, frames=last.value.frames, seconds=seconds)
         decoded = sum(len(frames) for frames in Clip(output).chunks())
         if decoded != last.value.frames:
             raise ModelError(f"{card.id} promised {last.value.frames} frames, the file holds {decoded}")
@@ -93,12 +99,26 @@ def _try(card: ModelCard, task: str, checkpoint: Path | None) -> Passed:
     return Passed(model=card.id, task=task, frames=decoded, seconds=seconds)
 
 
+def _check_labels(card: ModelCard, task: str, looks: list[list[Label]]) -> None:
+    """Something was looked at, and all of its classes share one whole."""
+    if not looks:
+        raise ModelError(f"{card.id} ended {task} without a look")
+    for labels in looks:
+        total = sum(label.score for label in labels)
+        if abs(total - 1) > 1e-3:
+            raise ModelError(f"{card.id} gave probabilities that sum to {total:.3f} in {task}")
+
+
 def _least(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
     """The least a request for a task must say, with what the model needs beyond it."""
     size = card.native.size if card.native is not None else (96, 72)
     match task:
         case "interpolate":
             return {"video": film(_scene(), folder / "rendered.mp4"), "factor": 2}
+        case "recognize":
+            return {"videos": film(_scene(), folder / "rendered.mp4"), "every": 0.4, "top": 1000}
+        case "watch":
+            return {"source": film(_scene(), folder / "rendered.mp4"), "every": 0.1, "top": 1000}
         case "remove":
             return {"video": film(_scene(), folder / "rendered.mp4"), "mask": _BOX}
     every: dict[str, Any] = {

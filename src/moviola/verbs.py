@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any, TypeVar, cast
 
@@ -24,13 +24,20 @@ from moviola.tasks import (
     Measure,
     Pull,
     Pulled,
+    Recognize,
+    Recognized,
     Remove,
     Sample,
     Sampled,
     Scores,
+    Seen,
     Synthesis,
     Task,
+    Train,
+    Trained,
     VideoResult,
+    Watch,
+    Watched,
     is_positional,
     request,
 )
@@ -103,6 +110,29 @@ def generate(prompt: str | None = None, **fields: Any) -> VideoResult:
 @_of(Edit)
 def edit(video: Any, prompt: str | None = None, **fields: Any) -> VideoResult:
     return cast(VideoResult, _finish(request(Edit, {"video": video, "prompt": prompt} | fields)))
+
+
+@_of(Recognize)
+def recognize(videos: Any, **fields: Any) -> Recognized:
+    return cast(Recognized, _finish(request(Recognize, {"videos": videos} | fields)))
+
+
+@_of(Watch)
+def watch(source: Any, **fields: Any) -> Generator[Seen, None, Watched]:
+    with closing(run(request(Watch, {"source": source} | fields))) as events:
+        for event in events:
+            if isinstance(event, Note):
+                _log.info(event.text)
+            elif isinstance(event, Seen):
+                yield event
+            elif isinstance(event, Result):
+                return cast(Watched, event.value)
+    raise RuntimeError("the work ended without a result")
+
+
+@_of(Train)
+def train(kind: str, data: Any, **fields: Any) -> Trained:
+    return cast(Trained, _finish(request(Train, {"kind": kind, "data": data} | fields)))
 
 
 @_of(Interpolate)

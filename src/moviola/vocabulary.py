@@ -5,6 +5,7 @@ VERBS = {
     "edit": "Change a video as a text says, all of it or where a mask is white.",
     "recognize": "Say which actions happen in videos, of the whole or along the time.",
     "watch": "Say what happens in a camera or a stream, as it happens.",
+    "train": "Teach a recognizer one's own classes, from labelled clips.",
     "interpolate": "Raise the frame rate: invent the pictures between the pictures.",
     "remove": "Remove an object and fill in what was behind it.",
     "measure": "Score a video, alone or against a reference.",

@@ -64,9 +64,11 @@ class _Verb(click.Command):
             formatter.write_dl(arguments(self._task()))
         if self.name == "measure":
             from moviola import metrics
+            from moviola.recognition.accuracy import SUMMARY as ACCURACY
 
             with formatter.section("Metrics"):
-                formatter.write_dl([(name, metrics.find(name).SUMMARY) for name in metrics.names()])
+                listed = [(name, metrics.find(name).SUMMARY) for name in metrics.names()]
+                formatter.write_dl([("accuracy", ACCURACY), *listed])
 
     def do(self, as_json: bool, plan_only: bool = False, **given: Any) -> None:
         from moviola.cli import show
@@ -169,6 +171,22 @@ def test_model(model: str, as_json: bool) -> None:
     else:
         for result in results:
             click.echo(f"{result.model} can {result.task}: {result.frames} frames in {result.seconds:.1f} s")
+
+
+@models.command("cost", params=[_JSON])
+@click.argument("model")
+@click.option("--size", metavar="WIDTHxHEIGHT", help="pixels of a view or a video; default the model's own")
+@click.option("--frames", type=click.IntRange(min=1), help="how many; default the model's own")
+def cost_of_model(model: str, size: str | None, frames: int | None, as_json: bool) -> None:
+    """Parameters, multiply-adds and memory of a model, from its published shape; no weights are read."""
+    from moviola import costs
+    from moviola.cli import show
+
+    found = costs.cost(model, size=size, frames=frames)
+    if as_json:
+        show.as_json(found)
+    else:
+        show.cost(found)
 
 
 @models.command("tiny")

@@ -29,7 +29,9 @@ def arguments(task: type[Task]) -> list[tuple[str, str]]:
 def _parameter(name: str, field: FieldInfo) -> click.Parameter:
     kind = _without_none(field.annotation)
     if is_positional(field):
-        return click.Argument([name], required=field.is_required())
+        return click.Argument(
+            [name], required=field.is_required(), nargs=-1 if get_origin(kind) is list else 1
+        )
     flag = f"--{name.replace('_', '-')}"
     shorts = [f"-{mark.letter}" for mark in field.metadata if isinstance(mark, Short)]
     settings: dict[str, Any] = {"help": field.description, "required": field.is_required()}

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import BaseModel
@@ -15,8 +15,25 @@ from moviola.card import ModelCard
 from moviola.media.info import MediaInfo, VideoTrack
 from moviola.model import Events, Note, Progress, Result
 from moviola.plan.plan import Plan
-from moviola.tasks import Generate, Pulled, Sampled, Scores, Synthesis, VideoResult
+from moviola.tasks import (
+    AccuracyScores,
+    Generate,
+    Label,
+    Pulled,
+    Recognized,
+    Sampled,
+    Scores,
+    Seen,
+    Synthesis,
+    Trained,
+    VideoLabels,
+    VideoResult,
+    Watched,
+)
 from moviola.weights import OnDisk
+
+if TYPE_CHECKING:
+    from moviola.costs import ModelCost
 
 
 def follow(events: Events) -> Any:
@@ -29,6 +46,8 @@ def _with_lines(events: Events) -> Any:
     for event in events:
         if isinstance(event, Note):
             click.echo(f"note: {event.text}", err=True)
+        elif isinstance(event, Seen):
+            click.echo(_seen(event), err=True)
         elif isinstance(event, Result):
             return event.value
     raise RuntimeError("the work ended without a result")
@@ -45,15 +64,19 @@ def _with_bar(events: Events) -> Any:
         TextColumn("{task.fields[unit]}  {task.fields[rate]:.1f}/s, left"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True) as bar:
         line = bar.add_task("", total=None, unit="frames", rate=0.0)
         for event in events:
             match event:
                 case Progress(done, total, unit):
                     rate = bar.tasks[0].speed or 0.0
                     bar.update(line, completed=done, total=total, unit=unit, rate=rate)
+                case Seen():
+                    bar.update(line, visible=False)
+                    console.print(_seen(event), highlight=False, markup=False, end="\r")
                 case Note(text):
-                    bar.console.print(f"note: {text}", highlight=False, markup=False)
+                    console.print(f"note: {text}", highlight=False, markup=False)
                 case Result(value):
                     return value
     raise RuntimeError("the work ended without a result")
@@ -83,18 +106,82 @@ def summary(result: BaseModel) -> None:
             click.echo(f"{result.model}  {gigabytes(result.size_bytes)}")
             for folder in result.folders:
                 click.echo(f"  {folder}")
+        case Recognized():
+            for video in result.videos:
+                _labels_of(video, alone=len(result.videos) == 1)
+            if result.output is not None:
+                click.echo(result.output)
+        case Watched():
+            latency = f", {1000 * result.latency_seconds:.0f} ms behind" if result.latency_seconds else ""
+            click.echo(
+                f"{result.source}: {result.looks} looks at {result.frames} frames, {result.dropped} dropped"
+                f"{latency}; {result.why}"
+            )
+        case Trained():
+            five = "" if result.top5 is None else f" (among the first five: {result.top5:.1f} %)"
+            click.echo(
+                f"{result.name}  {result.top1:.1f} % of {result.held_out} held-out clips right{five}, "
+                f"{len(result.classes)} classes, trained in {result.elapsed_seconds:.0f} s"
+            )
+            click.echo(f"  use it with --model {result.name}; it lies in {result.folder}")
+            click.echo(f"  report: {result.report}")
         case Scores():
             unit = f" {result.unit}" if result.unit else ""
             better = "higher" if result.higher_is_better else "lower"
             click.echo(
                 f"{result.metric}  {result.value:.4f}{unit} over {result.frames} frames ({better} is better)"
             )
+        case AccuracyScores():
+            _accuracy(result)
         case Sampled():
             for position, (index, seconds) in enumerate(zip(result.indices, result.pts_seconds, strict=True)):
                 name = f"  {result.files[position]}" if result.files else ""
                 click.echo(f"frame {index} at {seconds:.6f} s{name}")
         case _:
             as_json(result)
+
+
+def _accuracy(result: AccuracyScores) -> None:
+    for name, share, (low, high) in (
+        ("top-1", result.top1, result.top1_interval),
+        ("top-5", result.top5, result.top5_interval),
+    ):
+        click.echo(f"{name}  {100 * share:.2f} %  (95 %: {100 * low:.2f} to {100 * high:.2f})")
+    click.echo(f"calibration error  {100 * result.calibration_error:.2f} %")
+    width = max(len(one.label) for one in result.classes)
+    for one in result.classes:
+        click.echo(
+            f"  {one.label:{width}}  {one.clips:5} clips  {100 * one.top1:6.2f} %  {100 * one.top5:6.2f} %"
+        )
+    for pair in result.confusions[:5]:
+        click.echo(f"  {pair.clips} × {pair.label} taken for {pair.taken_for}")
+    left_out = f", {len(result.unreadable)} could not be read" if result.unreadable else ""
+    click.echo(f"{result.clips} clips{left_out}, {result.views} views; every clip in {result.output}")
+
+
+def _labels_of(video: VideoLabels, *, alone: bool) -> None:
+    """One line per label or moment; of several videos the name goes before."""
+    if video.error is not None:
+        click.echo(f"{video.video}: {video.error}")
+        return
+    if not alone:
+        click.echo(video.video)
+    for moment in video.moments:
+        span = f"{moment.start_seconds:8.2f} – {moment.stop_seconds:.2f} s"
+        click.echo(f"{span}  {_scored(moment.labels[0])}")
+    if not video.moments:
+        for label in video.labels:
+            click.echo(_scored(label))
+
+
+def _scored(label: Label) -> str:
+    return f"{100 * label.score:5.1f} %  {label.name}"
+
+
+def _seen(seen: Seen) -> str:
+    shown = _scored(seen.shown) if seen.shown is not None else f"    –    ({seen.labels[0].name}?)"
+    pace = f"{seen.fps:.1f} looks/s, {1000 * seen.latency_seconds:.0f} ms behind, {seen.dropped} dropped"
+    return f"{seen.seconds:8.2f} s  {shown}   [{pace}]"
 
 
 def gigabytes(size: int) -> str:
@@ -168,9 +255,25 @@ def cards(listed: Sequence[tuple[ModelCard, OnDisk | None]]) -> None:
         click.echo(f"{fixed}  {row[4]}")
 
 
+def cost(found: ModelCost) -> None:
+    """What a model costs, in a few lines."""
+    click.echo(found.model)
+    click.echo(f"  parameters     {found.parameters / 1e6:,.2f} M")
+    click.echo(f"  multiply-adds  {_macs(found.gmacs)} per {found.unit}")
+    if found.published_gmacs is not None:
+        told = f"{_macs(found.published_gmacs)} per {found.published_input}"
+        click.echo(f"  published      {told} ({found.published_source})")
+    held = f"{gigabytes(found.weight_bytes)} of weights and {gigabytes(found.activation_bytes)} beside them"
+    click.echo(f"  memory         {held} in {found.dtype}")
+
+
+def _macs(gmacs: float) -> str:
+    return f"{gmacs:.4g} G" if gmacs < 1e5 else f"{gmacs / 1000:,.0f} T"
+
+
 def _parameters(card: ModelCard) -> str:
     total = sum(part.parameters for part in card.parts)
-    return f"{total / 1e9:.1f} B" if total else ""
+    return "" if not total else f"{total / 1e9:.1f} B" if total >= 1e9 else f"{total / 1e6:.1f} M"
 
 
 def _here(card: ModelCard, disk: OnDisk | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from moviola.media.sink import open_sink
 from moviola.media.stills import folder_and_name
 from moviola.media.write import write
 from moviola.model import (
+    Audience,
     Committed,
     Events,
     Model,
@@ -182,6 +183,14 @@ class _Context:
     def clip(self) -> Clip:
         assert self.source is not None, "a request without a video has no clip"
         return self.source
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        return [] if self.source is None else [self.source]
+
+    @property
+    def audience(self) -> Audience:
+        return Audience()
 
     def each_window(
         self, step: Step, *, size: int, before: int = 0, after: int = 0, fade: bool = False

@@ -20,6 +20,12 @@ def measure(request: Measure) -> Events:
     Raises RequestError for a metric, an option or a reference that does not fit, InputError where the two
     videos differ in size or in the number of frames.
     """
+    if request.metric == "accuracy":
+        from moviola.roads.accuracy import accuracy
+
+        yield from accuracy(request)
+        return
+    _refuse_fields_of_accuracy(request)
     metric = metrics.find(request.metric)
     if (request.reference is not None) != metric.NEEDS_REFERENCE:
         need = "needs a reference" if metric.NEEDS_REFERENCE else "takes no reference"
@@ -49,6 +55,13 @@ def measure(request: Measure) -> Events:
             per_frame=values,
         )
     )
+
+
+def _refuse_fields_of_accuracy(request: Measure) -> None:
+    only = Measure.model_fields.keys() - {"metric", "video", "reference", "options"}
+    for name in sorted(only):
+        if getattr(request, name) != Measure.model_fields[name].default:
+            raise RequestError(f"measure: {name}: {request.metric} takes none; it is for accuracy")
 
 
 def _refuse_lengths(clips: list[Clip]) -> None:

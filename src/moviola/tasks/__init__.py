@@ -4,7 +4,7 @@ A field marked `Positional` is an argument on the command line; all others are `
 """
 
 from moviola.tasks.fields import Origin, Positional, Short, as_fraction, is_positional, origin_name
-from moviola.tasks.looking import Measure, Sample, Sampled, Scores
+from moviola.tasks.looking import AccuracyScores, ClassAccuracy, Confusion, Measure, Sample, Sampled, Scores
 from moviola.tasks.making import (
     Again,
     Edit,
@@ -29,12 +29,14 @@ from moviola.tasks.recognizing import (
     Watched,
 )
 from moviola.tasks.task import OnDevice, Task, request
+from moviola.tasks.training import Epoch, Train, Trained
 
 TASKS: tuple[type[Task], ...] = (
     Generate,
     Edit,
     Recognize,
     Watch,
+    Train,
     Interpolate,
     Remove,
     Measure,
@@ -46,8 +48,12 @@ TASKS: tuple[type[Task], ...] = (
 
 __all__ = [
     "TASKS",
+    "AccuracyScores",
     "Again",
+    "ClassAccuracy",
+    "Confusion",
     "Edit",
+    "Epoch",
     "Generate",
     "Interpolate",
     "Label",
@@ -70,6 +76,8 @@ __all__ = [
     "Short",
     "Synthesis",
     "Task",
+    "Train",
+    "Trained",
     "VideoLabels",
     "VideoResult",
     "VideoTask",

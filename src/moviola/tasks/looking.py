@@ -8,24 +8,43 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from moviola.tasks.fields import Origin, Positional, Rational, Short, named
-from moviola.tasks.task import Task
+from moviola.tasks.fields import Origin, Positional, Rational, Short, Views, named
+from moviola.tasks.task import OnDevice, Task
 from moviola.vocabulary import VERBS
 
 
-class Measure(Task):
+class Measure(OnDevice):
     __doc__ = VERBS["measure"]
     verb: ClassVar[str] = "measure"
     metric: Annotated[
         str, Positional(), Field(description="which measure: `moviola measure --help` lists them")
     ]
-    video: Annotated[Origin, Positional(), Field(description="the video to score")]
+    video: Annotated[
+        Origin,
+        Positional(),
+        Field(description="the video to score; for accuracy labelled clips: a folder per class, or a CSV"),
+    ]
     reference: Annotated[
         Origin | None, Positional(), Field(None, description="the truth, for measures that compare")
     ]
     options: Annotated[
         Mapping[str, Any], Short("O"), Field(default_factory=dict, description="KEY=VALUE, the metric's own")
     ]
+    model: str | None = Field(None, description="accuracy: of which model; see `moviola models`")
+    views: Views | None = Field(
+        None, description="accuracy: CLIPSxCROPS that are averaged; default as the model's authors test"
+    )
+    output: Annotated[
+        Path | None,
+        BeforeValidator(named),
+        Short("o"),
+        Field(
+            None,
+            description="accuracy: CSV with a row per clip, from which the same command goes on; "
+            "default NAME-MODEL.csv",
+        ),
+    ]
+    overwrite: bool = Field(False, description="accuracy: begin anew where the output exists")
 
 
 class Scores(BaseModel):
@@ -39,6 +58,50 @@ class Scores(BaseModel):
     per_frame: list[float]
 
     model_config = ConfigDict(ser_json_inf_nan="null")
+
+
+class ClassAccuracy(BaseModel):
+    """One class: how many clips of it, and the share whose label came first, and among the first five."""
+
+    label: str
+    clips: int
+    top1: float
+    top5: float
+
+
+class Confusion(BaseModel):
+    """How often clips of one class were taken for another."""
+
+    label: str
+    taken_for: str
+    clips: int
+
+
+class AccuracyScores(BaseModel):
+    """How often a recognizer is right. Shares are 0 to 1.
+
+    top1_interval, top5_interval: 95 % confidence, by Wilson's score (J. Am. Stat. Assoc. 22, 1927).
+    calibration_error: mean distance between confidence and accuracy over 15 equal bins of confidence,
+        weighted by their clips (Guo et al., arXiv 1706.04599); temperature: what logits were divided by.
+    classes: by name. confusions: the most frequent first. unreadable: clips that are not counted, and why.
+    resumed: how many clips were taken over from the output of an interrupted run.
+    """
+
+    model: str
+    views: str
+    clips: int
+    top1: float
+    top1_interval: tuple[float, float]
+    top5: float
+    top5_interval: tuple[float, float]
+    calibration_error: float
+    temperature: float
+    classes: list[ClassAccuracy]
+    confusions: list[Confusion]
+    unreadable: dict[str, str]
+    resumed: int
+    output: Path
+    elapsed_seconds: float
 
 
 class Sample(Task):

@@ -1,0 +1,106 @@
+"""Which frames a recognizer looks at: the views of a whole video, or of each moment of its time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moviola.card import Recognition
+from moviola.errors import RequestError
+from moviola.media.source import Timeline
+from moviola.recognition.protocol import frame_indices
+
+_TINY = 1e-6
+"""Seconds that are nothing, in sums of times."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One temporal view. frames: presentation indices, (T,). moment: which moment it tells about."""
+
+    frames: NDArray[np.int64]
+    moment: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a video: seconds on its clock, and the presentation indices [first, end) shown in it."""
+
+    start: float
+    stop: float
+    first: int
+    end: int
+
+
+def span_of(timeline: Timeline, start: float | None, stop: float | None, name: str) -> Span:
+    """The stretch that was asked for, cut to what there is. Raises RequestError where that is nothing."""
+    begins, ends = float(timeline.pts_seconds[0]), timeline.end_seconds
+    low = begins if start is None else max(start, begins)
+    high = ends if stop is None else min(stop, ends)
+    if low >= high - _TINY:
+        raise RequestError(
+            f"nothing is shown from {start or 0:g}s to {high if stop is None else stop:g}s of {name}, "
+            f"which covers {begins:.3f}s to {ends:.3f}s"
+        )
+    first = int(np.searchsorted(timeline.pts_seconds, low + _TINY, side="right")) - 1
+    end = int(np.searchsorted(timeline.pts_seconds, high - _TINY, side="left"))
+    return Span(low, high, max(0, first), max(first + 1, end))
+
+
+def rate_of(timeline: Timeline, span: Span) -> float:
+    """Frames per second of a stretch, in the mean."""
+    shown = float(timeline.duration_seconds[span.first : span.end].sum())
+    return (span.end - span.first) / shown if shown > 0 else 25.0
+
+
+def whole(facts: Recognition, timeline: Timeline, span: Span, clips: int) -> list[Look]:
+    """The temporal views of the published test, over a stretch."""
+    indices = frame_indices(facts, span.end - span.first, rate_of(timeline, span), clips)
+    return [Look(row + span.first) for row in indices]
+
+
+def moments(span: Span, every: float) -> list[tuple[float, float]]:
+    """The stretch in parts of `every` seconds, the last one shorter where it does not divide."""
+    count = max(1, ceil((span.stop - span.start) / every - _TINY))
+    return [
+        (span.start + number * every, min(span.start + (number + 1) * every, span.stop))
+        for number in range(count)
+    ]
+
+
+def of_moment(
+    facts: Recognition, timeline: Timeline, span: Span, moment: tuple[float, float]
+) -> NDArray[np.int64]:
+    """The view of a moment: frames at the model's own pace around its middle, moved inside of the stretch;
+    or one from each of equal parts of it, for a model that looks at a whole.
+
+    Where the stretch is shorter than the view its last frame is repeated.
+    """
+    low, high = moment
+    if facts.stride is None:
+        times = np.asarray(low + (np.arange(facts.frames) + 0.5) * (high - low) / facts.frames, np.float64)
+    else:
+        step = facts.stride / (facts.fps or rate_of(timeline, span))
+        length = step * (facts.frames - 1)
+        latest = float(timeline.pts_seconds[span.end - 1]) - length
+        begin = max(span.start, min((low + high - length) / 2, latest))
+        times = np.asarray(begin + np.arange(facts.frames) * step, np.float64)
+    found = np.searchsorted(timeline.pts_seconds, times + _TINY, side="right") - 1
+    return found.clip(span.first, span.end - 1).astype(np.int64)
+
+
+def shortage(facts: Recognition, timeline: Timeline, span: Span) -> str | None:
+    """A sentence on a stretch that is shorter than what the model looks at, None where it is long enough."""
+    have = span.end - span.first
+    if facts.stride is None:
+        needs = facts.frames
+    else:
+        pace = rate_of(timeline, span) / facts.fps if facts.fps else 1.0
+        needs = int((facts.frames - 1) * facts.stride * pace) + 1
+    if have >= needs:
+        return None
+    frames = "frame is" if have == 1 else "frames are"
+    return f"{have} {frames} fewer than the {needs} the model looks at: some are shown to it more than once"

@@ -1,0 +1,124 @@
+"""From a request to a recognizer to labels: card → weights → load → looks → labels, and files of them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moviola import registry, timeline, weights
+from moviola.card import ModelCard
+from moviola.clip import Clip
+from moviola.errors import RequestError
+from moviola.media.sink import check_output
+from moviola.model import Audience, Event, Events, Family, Model, Note, Place, Result, Setup
+from moviola.recipe import fingerprint, recipe
+from moviola.recognition.placing import place
+from moviola.roads.annotating import annotate
+from moviola.roads.making import check_not_input, validated
+from moviola.tasks import OnDevice, Recognize, Recognized
+
+VIDEOS = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv"),
+    *(".flv", ".3gp", ".ogv", ".gif"),
+)
+"""Suffixes by which videos are found in folders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a recognizer is given beside its request; see `moviola.model.Context`."""
+
+    clips: Sequence[Clip]
+    audience: Audience = field(default_factory=Audience)
+
+    @property
+    def place(self) -> Place:
+        return Place()
+
+    @property
+    def clip(self) -> Clip:
+        return self.clips[0]
+
+    def each_window(self, step: Any, **sizes: Any) -> Events:
+        raise TypeError("a recognizer makes no video, and so has no windows")
+
+
+def recognize(request: Recognize) -> Events:
+    """Do a `Recognize`. The last event is a `Result` with a `Recognized`. Raises MoviolaError."""
+    family, card = registry.find(request.model, task=request.verb)
+    options = validated(family.Options, request.options, card)
+    clips = [Clip(origin) for origin in found(request.videos)]
+    if request.output is not None:
+        _check(request.output, request, clips)
+    model, card = yield from loaded(request, family, card)
+    with closing(model.run(request, options, Given(clips))) as events:
+        for event in events:
+            if isinstance(event, Result) and request.output is not None:
+                event = Result((yield from _written(event.value, request, card, clips)))
+            yield event
+
+
+def loaded(
+    request: OnDevice, family: Family, card: ModelCard
+) -> Generator[Event, None, tuple[Model, ModelCard]]:
+    """A request's model, its weights pulled where they are not here, and its card as they say."""
+    folders = weights.folders(card, request.weights)
+    if folders is None:
+        yield Note(f"pulling the weights of {card.id}")
+        folders = yield from weights.pull(card)
+    card = weights.own_card(card, folders[0])
+    if not card.commercial:
+        yield Note(f"{card.id} is not for commercial use: {card.licence}")
+    plan = place(card, request.device, request.dtype)
+    yield Note(f"runs on {plan.reasons[0]}")
+    return family.load(card, Setup(folders, plan, own=request.weights is not None)), card
+
+
+def found(origins: Iterable[Any]) -> Iterator[Any]:
+    """Each origin, and in place of a folder the videos in it and below, by name.
+
+    A folder of images stays what it is: one video. A folder with neither is left as it is.
+    """
+    for origin in origins:
+        folder = Path(origin) if isinstance(origin, str | Path) else None
+        if folder is None or not folder.is_dir():
+            yield origin
+            continue
+        videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEOS)
+        yield from videos or [origin]
+
+
+def _check(output: Path, request: Recognize, clips: Sequence[Clip]) -> None:
+    """Refuse before the work what could not be written after it."""
+    if timeline.is_report(output):
+        timeline.check_report(output, len(clips))
+    elif len(clips) > 1:
+        raise RequestError(f"recognize: output: {output} shows one video; {len(clips)} were given")
+    check_not_input(output, *(clip.source.name for clip in clips))
+    check_output(output, overwrite=request.overwrite)
+
+
+def _written(
+    result: Recognized, request: Recognize, card: ModelCard, clips: Sequence[Clip]
+) -> Generator[Event, None, Recognized]:
+    output = request.output
+    assert output is not None
+    span = _span(request, clips[0]) if len(clips) == 1 else None
+    if timeline.is_report(output):
+        timeline.write_report(result, output, span, overwrite=request.overwrite)
+    else:
+        made_by = recipe(request, card, {"videos": [fingerprint(clip.source.name) for clip in clips]})
+        yield from annotate(
+            clips[0], result.videos[0], output, overwrite=request.overwrite, recipe=made_by, span=span
+        )
+    return result.model_copy(update={"output": output})
+
+
+def _span(request: Recognize, clip: Clip) -> timeline.Span:
+    """What of a clip was looked at, in seconds on its clock."""
+    times = clip.timeline()
+    start = float(times.pts_seconds[0]) if request.start is None else request.start
+    return start, times.end_seconds if request.stop is None else request.stop
