@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from moviola.nets.drop_path import DropPath
+
 Grid = tuple[int, int, int]
 """Patches of a clip: frames, rows, columns."""
 
@@ -72,20 +74,6 @@ class PatchEmbed(nn.Module):
         seen = video[..., : rows * side, : columns * side]
         patches = seen.unflatten(4, (columns, side)).unflatten(3, (rows, side)).permute(0, 2, 3, 5, 1, 4, 6)
         return functional.linear(patches.flatten(4), self.proj.weight.flatten(1), self.proj.bias)
-
-
-class DropPath(nn.Module):
-    """Stochastic depth (Huang et al. 2016): in training, a branch is left out for a share of the samples."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.rate:
-            return x
-        kept = x.new_empty(len(x), *(1,) * (x.ndim - 1)).bernoulli_(1 - self.rate)
-        return x * kept / (1 - self.rate)
 
 
 class LayerScale(nn.Module):

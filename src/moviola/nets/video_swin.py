@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from moviola.nets.drop_path import DropPath
+
 Extent = tuple[int, int, int]
 """Along time, height and width."""
 
@@ -162,20 +164,6 @@ class Perceptron(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         changed: Tensor = self.fc2(functional.gelu(self.fc1(tokens)))
         return changed
-
-
-class DropPath(nn.Module):
-    """In training drops what a branch adds, for a share of the samples (Huang et al. 2016)."""
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, added: Tensor) -> Tensor:
-        if not self.training or not self.share:
-            return added
-        kept = 1 - self.share
-        return added * added.new_empty(added.shape[0], 1, 1, 1, 1).bernoulli_(kept) / kept
 
 
 class WindowAttention(nn.Module):

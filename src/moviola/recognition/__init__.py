@@ -1,4 +1,4 @@
-"""What all recognizers share: reading checkpoints, choosing and preparing frames, predicting, costs, training.
+"""What all recognizers share: reading checkpoints, choosing and preparing frames, predicting, training.
 
 `build` imports no torch, so that a family's file stays light; all else is imported to load a model.
 """
