@@ -158,6 +158,7 @@ class Recognition(_Facts):
     frames: of one view. stride: source frames from one to the next, counted at `fps` frames per second, or at
         the video's own rate where that is None; stride None: one frame of each of `frames` equal segments.
     short_side: pixels that the shorter side is scaled to; None scales both sides to `crop` (width, height).
+    single_side: the same where one crop is taken, for authors who scale otherwise then.
     mean, std: of R, G, B in 0 to 1, taken off and divided by.
     views: clips × crops of the published test.
     gmacs: published multiply-adds per view, in 10⁹ (what the papers call GFLOPs), at `gmacs_input` (frames,
@@ -172,6 +173,7 @@ class Recognition(_Facts):
     stride: int | None = None
     fps: float | None = None
     short_side: int | None
+    single_side: int | None = None
     crop: Size
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -182,6 +184,9 @@ class Recognition(_Facts):
     gmacs_input: tuple[int, int, int] | None = None
     parameters_millions: float | None = None
     cost_source: str | None = None
+    joined: bool = Field(
+        default=False, description="whether the clips of a test are shown to it at once, one after the other"
+    )
     causal: bool = Field(default=False, description="whether it can take a stream frame by frame")
 
 

@@ -14,7 +14,7 @@ MODULES = [importlib.import_module(path.stem) for path in FILES]
 NETWORKS: dict[str, dict[str, Callable[[], torch.nn.Module]]] = {
     card: networks for module in MODULES for card, networks in module.NETWORKS.items()
 }
-CARDS = {card.id: card for card in registry.cards() if card.parts}
+CARDS = {card.id: card for card in registry.cards() if card.denoiser is not None}
 
 
 # Millions of parameters as the authors publish them: AnimateDiff's README (the motion module in the U-Net);

@@ -43,7 +43,7 @@ def test_a_card_describes_the_published_checkpoint(card: ModelCard) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "frames", "stride", "short_side", "side", "views"),
+    ("name", "frames", "stride", "single_side", "side", "views"),
     [
         ("vjepa2-l-ssv2", 16, 4, 292, 256, (2, 3)),
         ("vjepa2-g-ssv2", 64, 2, 438, 384, (2, 3)),
@@ -52,12 +52,12 @@ def test_a_card_describes_the_published_checkpoint(card: ModelCard) -> None:
     ],
 )
 def test_pictures_are_scaled_to_more_than_the_crop(
-    name: str, frames: int, stride: int, short_side: int, side: int, views: tuple[int, int]
+    name: str, frames: int, stride: int, single_side: int, side: int, views: tuple[int, int]
 ) -> None:
     facts = BY_ID[name].recognition
     assert facts is not None
     assert (facts.protocol, facts.frames, facts.stride, facts.views) == ("vjepa2", frames, stride, views)
-    assert (facts.short_side, facts.crop) == (short_side, (side, side))
+    assert (facts.single_side, facts.short_side, facts.crop) == (single_side, side, (side, side))
     assert facts.mean == (0.485, 0.456, 0.406)
     assert facts.std == (0.229, 0.224, 0.225)
 

@@ -12,7 +12,7 @@ from moviola.plan.plan import Job, Plan, Wishes
 from moviola.registry import cards
 
 GB = 10**9
-CARDS = [card for card in cards() if card.parts]
+CARDS = [card for card in cards() if card.denoiser is not None]
 
 
 def gpu(gigabytes: int) -> Machine:

@@ -62,6 +62,13 @@ def test_a_folder_with_two_pickles_asks_for_the_file(tmp_path):
         read(tmp_path)
 
 
+def test_of_several_checkpoints_the_named_one_is_read(tmp_path):
+    for name, scale in (("small/a.pth", 1), ("large/a.pth", 2)):
+        (tmp_path / name).parent.mkdir()
+        torch.save({"weight": torch.full((1,), float(scale))}, tmp_path / name)
+    assert read(tmp_path, ["large/*.pth"])[0]["weight"] == 2
+
+
 @pytest.mark.parametrize("name", ["weights.pth", "model.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint at all", b"\x80\x02"])
 def test_damage_is_told_in_one_line(name, content, tmp_path):

@@ -92,6 +92,12 @@ def test_whole_videos_are_looked_at_within_the_span():
     assert all(((look.frames >= 20) & (look.frames < 50)).all() for look in found)
 
 
+def test_a_model_that_is_shown_all_clips_at_once_has_one_view_of_them():
+    apart = looks.whole(DENSE, TENTH, span(), clips=3)
+    (joined,) = looks.whole(facts(joined=True), TENTH, span(), clips=3)
+    assert joined.frames.tolist() == [frame for look in apart for frame in look.frames.tolist()]
+
+
 @given(
     count=st.integers(1, 300),
     rate=st.sampled_from([5, 24, 25, 30, 60]),

@@ -190,6 +190,8 @@ def test_the_longer_side_is_rounded_as_the_repository_does():
     assert scaled_size(facts("mmaction2"), 500, 301) == (372, 224)  # of 372.09
     assert scaled_size(facts("mmaction2"), 502, 301) == (374, 224)  # of 373.58
     assert scaled_size(facts("videomae"), 502, 301) == (373, 224)
+    one = facts("vjepa2", single_side=256)
+    assert (scaled_size(one, 502, 301, 1), scaled_size(one, 502, 301, 3)) == ((426, 256), (373, 224))
     assert scaled_size(facts("videomae"), 301, 502) == (224, 373)
     # 480 / 208 · 182 is 420, but for the last bit of 480 / 208, which PySlowFast divides first.
     assert scaled_size(facts("pyslowfast", short_side=182, crop=(182, 182)), 480, 208) == (419, 182)

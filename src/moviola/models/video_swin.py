@@ -153,6 +153,7 @@ def _card(
             stride=None if data.spread else source.stride,
             fps=source.fps,
             short_side=source.short_side,
+            single_side=256,
             crop=(224, 224),
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),

@@ -1,4 +1,4 @@
-"""How much memory a network holds beside its weights, followed operation by operation; works on the meta device."""
+"""How much memory a network holds beside its weights, operation by operation, on the meta device too."""
 
 from __future__ import annotations
 

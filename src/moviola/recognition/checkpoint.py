@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,13 @@ _WRAPPERS = ("model_state", "state_dict", "module", "model")
 """Keys under which training programs keep the weights beside their own state."""
 
 
-def read(place: Path) -> tuple[dict[str, Tensor], bool]:
+def read(place: Path, patterns: Sequence[str] = ()) -> tuple[dict[str, Tensor], bool]:
     """The entries of a checkpoint, a file or a folder that holds one, and whether they are in our own layout.
 
+    patterns: of the names of its files, where a folder holds several checkpoints.
     Raises InputError where there is none, or it cannot be read.
     """
-    files = [place] if place.is_file() else _files_in(place)
+    files = [place] if place.is_file() else _files_in(place, patterns)
     state: dict[str, Tensor] = {}
     own = False
     for file in files:
@@ -58,9 +60,12 @@ def read(place: Path) -> tuple[dict[str, Tensor], bool]:
     return state, own
 
 
-def _files_in(folder: Path) -> list[Path]:
+def _files_in(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """All safetensors of a folder, which may be shards; without them its only pickled checkpoint."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    named = [path for path in files if any(fnmatch(str(path.relative_to(folder)), one) for one in patterns)]
+    # A checkpoint of the card's own making need not be called as the published one.
+    files = named or files
     if tensors := [path for path in files if path.suffix == ".safetensors"]:
         return tensors
     pickled = [path for path in files if path.suffix in _PICKLED]

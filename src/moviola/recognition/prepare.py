@@ -31,7 +31,7 @@ class Preparer:
     """
 
     def __init__(self, facts: Recognition, width: int, height: int, *, crops: int = 1) -> None:
-        self.size = scaled_size(facts, width, height)
+        self.size = scaled_size(facts, width, height, crops)
         self.boxes = crop_boxes(facts, *self.size, crops)
         self.crop = facts.crop
 

@@ -22,8 +22,8 @@ What numbers of frames alone cannot give back, or facts do not say, and what is 
   testing too. Here it is the middle.
 - VideoMAE's loaders divide by clips − 1 where frames are consecutive, so they cannot take one clip. Here it
   is the middle of the frames that they choose from.
-- Several loaders scale otherwise for one crop than for three: PySlowFast and TimeSformer to the smallest
-  training scale, Video Swin to 256, V-JEPA 2 to 256 / 224 of the crop. `Recognition.short_side` is for both.
+- PySlowFast and TimeSformer scale and crop as in training where one crop is taken. Here it is the middle one
+  of three, at the same scale.
 - mmaction2 itself (≥ 1.0) spaces clips from the first frame to the last possible one; the fork that Video
   Swin was tested with takes the middles of equal parts, as here.
 - InternVideo2 tests Something-Something by VideoMAE's rule: the protocol of such checkpoints is "videomae".
@@ -100,13 +100,14 @@ def frame_indices(facts: Recognition, frame_count: int, rate: float, clips: int)
     return rule(_Video(frame_count, clips, facts.frames, stride * rate / facts.fps, span))
 
 
-def scaled_size(facts: Recognition, width: int, height: int) -> Size:
-    """What a picture of width × height is scaled to before it is cropped, (width, height)."""
-    if facts.short_side is None:
+def scaled_size(facts: Recognition, width: int, height: int, crops: int = 3) -> Size:
+    """What a picture of width × height is scaled to before so many crops are taken, (width, height)."""
+    side = facts.single_side if crops == 1 and facts.single_side is not None else facts.short_side
+    if side is None:
         return facts.crop
     short, long = sorted((width, height))
-    if short != facts.short_side:
-        short, long = facts.short_side, _CONVENTIONS[facts.protocol].long_side(facts.short_side, short, long)
+    if short != side:
+        short, long = side, _CONVENTIONS[facts.protocol].long_side(side, short, long)
     return (short, long) if width < height else (long, short)
 
 

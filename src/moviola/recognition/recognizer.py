@@ -53,7 +53,7 @@ class Recognizer:
         if setup.own:
             card = build.adapted(card, where)
         plan = setup.plan or place(card)
-        state, own = read(where)
+        state, own = read(where, () if setup.own else card.weights[0].files)
         with unfilled():
             network = build.network(card)
         fill(network, state if own else build.names(card, state), card, where)

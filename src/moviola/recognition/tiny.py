@@ -31,7 +31,7 @@ def saved(
     arguments: of the network's class. published: from the network's names to those that its authors publish.
     """
     assert card.recognition is not None
-    facts = {"labels": None, "names": (), "classes": CLASSES} | dict(recognition)
+    facts = {"labels": None, "names": (), "classes": CLASSES, "single_side": None} | dict(recognition)
     small = card.model_copy(
         update={"recognition": card.recognition.model_copy(update=facts), "network": dict(arguments)}
     )
