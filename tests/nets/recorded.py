@@ -41,7 +41,7 @@ def clip(name: str, shape: Sequence[int]) -> torch.Tensor:
 
 def checkpoint(keys: Mapping[str, Sequence[int]]) -> dict[str, torch.Tensor]:
     """Random weights for every entry, of a size that keeps activations near 1 and no part without effect."""
-    return {name: torch.from_numpy(_values(name, shape)) for name, shape in keys.items()}
+    return {name: torch.from_numpy(np.asarray(_values(name, shape))) for name, shape in keys.items()}
 
 
 def _values(name: str, shape: Sequence[int]) -> np.ndarray:

@@ -40,7 +40,9 @@ def recognizer() -> ModelCard:
 
 
 class TestGivenToARecognizer:
-    @pytest.mark.parametrize("name", ["a.safetensors", "model.bin", "a.pt", "a.pth", "a.pyth", "a.pkl"])
+    @pytest.mark.parametrize(
+        "name", ["a.safetensors", "model.bin", "a.pt", "a.pth", "a.pyth", "a.pkl", "a.index"]
+    )
     def test_a_folder_with_any_kind_of_checkpoint(self, tmp_path, name):
         (tmp_path / name).touch()
         assert weights.folders(recognizer(), tmp_path) == (tmp_path,)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from moviola.card import ModelCard
 from moviola.errors import InputError, OutputError
-from moviola.recognition import inert
+from moviola.recognition import inert, tensorflow
 
 OWN_LAYOUT = {"format": "pt", "layout": "moviola"}
 """What our own files say in their header: entries are under the network's own names."""
@@ -44,7 +44,9 @@ def read(place: Path, patterns: Sequence[str] = ()) -> tuple[dict[str, Tensor], 
     own = False
     for file in files:
         try:
-            if file.suffix == ".safetensors":
+            if file.suffix == ".index":
+                state |= tensorflow.read(file)
+            elif file.suffix == ".safetensors":
                 with safe_open(file, framework="pt") as opened:
                     own = (opened.metadata() or {}).get("layout") == OWN_LAYOUT["layout"]
                     state |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
@@ -66,6 +68,9 @@ def _files_in(folder: Path, patterns: Sequence[str]) -> list[Path]:
     named = [path for path in files if any(fnmatch(str(path.relative_to(folder)), one) for one in patterns)]
     # A checkpoint of the card's own making need not be called as the published one.
     files = named or files
+    # Beside a checkpoint of TensorFlow's lie its numbers and a file that has no suffix.
+    if len(tables := [path for path in files if path.suffix == ".index"]) == 1:
+        return tables
     if tensors := [path for path in files if path.suffix == ".safetensors"]:
         return tensors
     pickled = [path for path in files if path.suffix in _PICKLED]

@@ -57,7 +57,7 @@ def rate_of(timeline: Timeline, span: Span) -> float:
 
 
 def whole(facts: Recognition, timeline: Timeline, span: Span, clips: int) -> list[Look]:
-    """The temporal views of the published test, over a stretch; one of all their frames where it joins them."""
+    """The temporal views of the published test, over a stretch; a single one where the test joins them."""
     indices = frame_indices(facts, span.end - span.first, rate_of(timeline, span), clips)
     if facts.joined:
         indices = indices.reshape(1, -1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from moviola.card import ModelCard
 from moviola.errors import InputError
 
-_FILES = (".safetensors", ".bin", ".pt", ".pth", ".pyth", ".pkl")
+_FILES = (".safetensors", ".bin", ".pt", ".pth", ".pyth", ".pkl", ".index")
 """What checkpoints of recognizers come as; those of generators are folders of safetensors."""
 
 
