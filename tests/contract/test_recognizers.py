@@ -1,5 +1,7 @@
 """What every recognizer owes its user: costs that agree with the published ones, and labels that fit."""
 
+from pathlib import Path
+
 import pytest
 
 from moviola import registry
@@ -36,6 +38,14 @@ def test_multiply_adds_are_within_2_percent_of_the_published(card, counted):
     if published is not None:
         assert card.recognition.cost_source
         assert counted.macs / 1e9 == pytest.approx(published, rel=0.02)
+
+
+def test_the_page_of_recognizers_has_its_line(card, counted, monkeypatch):
+    docs = Path(__file__).parents[2] / "docs"
+    monkeypatch.syspath_prepend(str(docs))
+    from recognizers import PAGE, row
+
+    assert row(card, counted) in PAGE.read_text().splitlines(), "run: python docs/recognizers.py"
 
 
 def test_there_is_a_label_for_every_class(card):

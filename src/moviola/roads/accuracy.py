@@ -28,6 +28,7 @@ from moviola.recognition.labelled import Labelled, labelled
 from moviola.roads.making import validated
 from moviola.roads.recognizing import Given, loaded
 from moviola.tasks import AccuracyScores, Measure, Recognize, Recognized, VideoLabels, origin_name
+from moviola.tasks import request as task
 
 if TYPE_CHECKING:
     from moviola.recognition.recognizer import Recognizer
@@ -68,11 +69,14 @@ def accuracy(request: Measure) -> Events:
     yield Progress(len(known), len(clips), "videos")
     for first in range(0, len(waiting), _AT_ONCE):
         some = waiting[first : first + _AT_ONCE]
-        asked = Recognize(
-            videos=[str(clip.path) for clip in some],
-            views=cast(Any, views),
-            top=min(1000, facts.classes),
-            model=card.id,
+        asked = task(
+            Recognize,
+            {
+                "videos": [str(clip.path) for clip in some],
+                "views": views,
+                "top": min(1000, facts.classes),
+                "model": card.id,
+            },
         )
         with closing(model.run(asked, options, Given([Clip(clip.path) for clip in some]))) as events:
             *_, last = (event for event in events if isinstance(event, Result))
