@@ -113,6 +113,36 @@ def test_what_waits_is_bounded_by_its_weight():
     assert done == [0, 1, 2, 3]
 
 
+def test_what_is_offered_is_taken_only_where_there_is_room_and_nobody_waits():
+    go, done = threading.Event(), []
+
+    def slow(number):
+        go.wait(5)
+        done.append(number)
+
+    with Behind(limit=10) as behind:
+        taken = [behind.offer(slow, number, weight=4) for number in range(4)]
+        assert taken == [True, True, False, False]
+        go.set()
+        while not behind.offer(slow, 4, weight=99):
+            time.sleep(0.001)
+    assert done == [0, 1, 4]
+
+
+def test_an_error_of_what_was_offered_is_raised_by_the_next_offer():
+    def fail():
+        raise OSError("disk full")
+
+    def work():
+        with Behind() as behind:
+            behind.offer(fail)
+            while behind.offer(time.sleep, 0):
+                time.sleep(0.001)
+
+    with pytest.raises(OSError, match="disk full"):
+        work()
+
+
 def test_an_error_of_a_call_is_raised_and_stops_those_after_it():
     done = []
 

@@ -151,7 +151,10 @@ class Spectator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who sits in on a watch. stop: once anyone sets it, the watch ends, with its result."""
+    """Who sits in on a watch.
+
+    stop: once anyone sets it, the watch ends with its result; it is set when the watch has ended in any case.
+    """
 
     spectators: Sequence[Spectator] = ()
     stop: threading.Event = field(default_factory=threading.Event)

@@ -70,6 +70,15 @@ class Behind:
         self._pending.append((self._thread.submit(self._run, call, args), weight))
         self._room -= weight
 
+    def offer(self, call: Callable[..., None], *args: Any, weight: int = 0) -> bool:
+        """As `submit`, but False where there is no room yet, in place of waiting for it."""
+        while self._pending and self._pending[0][0].done():
+            self._finish_oldest()
+        if self._pending and weight > self._room:
+            return False
+        self.submit(call, *args, weight=weight)
+        return True
+
     def _finish_oldest(self) -> None:
         future, weight = self._pending.popleft()
         self._room += weight

@@ -86,3 +86,48 @@ def test_pictures_arrive_over_the_network() -> None:
         sender.join()
     assert len(frames) == 4
     assert (np.diff(frames.pts_seconds) > 0).all()
+
+
+def test_a_sender_that_begins_anew_does_not_turn_time_back() -> None:
+    """Two runs of half a second to the same port: the second has the times of the first."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"udp://127.0.0.1:{free.getsockname()[1]}"
+
+    def send_twice() -> None:
+        for _ in range(2):
+            send(address, "mpegts", count=25, pause=0.02)
+
+    sender = threading.Thread(target=send_twice)
+    source = LiveSource(address)
+    sender.start()
+    try:
+        frames = Frames.concatenate(source.read(stop=30, chunk=1))
+    finally:
+        sender.join()
+    assert np.diff(frames.pts_seconds) == pytest.approx(0.1, abs=0.15)
+    assert (np.diff(frames.pts_seconds) > 0).all()
+    assert source.losses == [f"{address}: the sender's clock jumped back; its times go on from there"]
+
+
+def test_a_password_is_not_repeated() -> None:
+    source = LiveSource("rtsp://me:secret@127.0.0.1:9/live")
+    assert source.name == "rtsp://me:…@127.0.0.1:9/live"
+    with pytest.raises(InputError) as raised:
+        source.probe()
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "in_bursts"),
+    [("http://a/b.m3u8?c=d", True), ("http://a/b.mpd", True), ("rtsp://a/b", False), (0, False)],
+)
+def test_what_comes_a_segment_at_a_time_is_known(address: str | int, in_bursts: bool) -> None:
+    assert LiveSource(address).in_bursts == in_bursts
+
+
+def test_a_playlist_says_when_it_is_over(playlist: str) -> None:
+    source = LiveSource(playlist)
+    assert not source.over
+    list(source.read())
+    assert (source.over, source.broke) == (True, "")

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +37,8 @@ def main() -> None:
         click.echo("stopped; what is finished is kept: run the same command again to go on", err=True)
         sys.exit(130)
     except BrokenPipeError:
+        # What is still to be flushed goes nowhere, without a word at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 
@@ -74,7 +77,7 @@ class _Verb(click.Command):
         from moviola.cli import show
         from moviola.roads.synthesis import prepare
         from moviola.run import run
-        from moviola.tasks import Synthesis, request
+        from moviola.tasks import Synthesis, Watch, request
 
         fields = {name: value for name, value in given.items() if value is not None}
         asked = request(self._task(), fields)
@@ -85,6 +88,11 @@ class _Verb(click.Command):
                 show.as_json(prepared.plan.to_json() | {"request": made})
             else:
                 show.plan(prepared.plan, prepared.request, prepared.notes)
+            return
+        if isinstance(asked, Watch):
+            from moviola.cli.watching import watch
+
+            watch(asked, as_json=as_json)
             return
         result = show.follow(run(asked))
         if as_json:

@@ -23,12 +23,10 @@ from moviola.tasks import (
     Recognized,
     Sampled,
     Scores,
-    Seen,
     Synthesis,
     Trained,
     VideoLabels,
     VideoResult,
-    Watched,
 )
 from moviola.weights import OnDisk
 
@@ -46,8 +44,6 @@ def _with_lines(events: Events) -> Any:
     for event in events:
         if isinstance(event, Note):
             click.echo(f"note: {event.text}", err=True)
-        elif isinstance(event, Seen):
-            click.echo(_seen(event), err=True)
         elif isinstance(event, Result):
             return event.value
     raise RuntimeError("the work ended without a result")
@@ -72,9 +68,6 @@ def _with_bar(events: Events) -> Any:
                 case Progress(done, total, unit):
                     rate = bar.tasks[0].speed or 0.0
                     bar.update(line, completed=done, total=total, unit=unit, rate=rate)
-                case Seen():
-                    bar.update(line, visible=False)
-                    console.print(_seen(event), highlight=False, markup=False, end="\r")
                 case Note(text):
                     console.print(f"note: {text}", highlight=False, markup=False)
                 case Result(value):
@@ -111,12 +104,6 @@ def summary(result: BaseModel) -> None:
                 _labels_of(video, alone=len(result.videos) == 1)
             if result.output is not None:
                 click.echo(result.output)
-        case Watched():
-            latency = f", {1000 * result.latency_seconds:.0f} ms behind" if result.latency_seconds else ""
-            click.echo(
-                f"{result.source}: {result.looks} looks at {result.frames} frames, {result.dropped} dropped"
-                f"{latency}; {result.why}"
-            )
         case Trained():
             five = "" if result.top5 is None else f" (among the first five: {result.top5:.1f} %)"
             click.echo(
@@ -176,12 +163,6 @@ def _labels_of(video: VideoLabels, *, alone: bool) -> None:
 
 def _scored(label: Label) -> str:
     return f"{100 * label.score:5.1f} %  {label.name}"
-
-
-def _seen(seen: Seen) -> str:
-    shown = _scored(seen.shown) if seen.shown is not None else f"    –    ({seen.labels[0].name}?)"
-    pace = f"{seen.fps:.1f} looks/s, {1000 * seen.latency_seconds:.0f} ms behind, {seen.dropped} dropped"
-    return f"{seen.seconds:8.2f} s  {shown}   [{pace}]"
 
 
 def gigabytes(size: int) -> str:

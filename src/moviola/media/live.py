@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -27,6 +28,16 @@ _TIMEOUT = (10.0, 10.0)
 _QUICK = {"analyzeduration": "1000000"}
 """Look at one second before the first frame is given out, in place of FFmpeg's five."""
 
+_BY_SCHEME = {
+    # Over UDP, whole pictures get lost.
+    "rtsp": {"rtsp_transport": "tcp"},
+    "rtsps": {"rtsp_transport": "tcp"},
+    # A reader that was busy for a while has lost something, and goes on.
+    "udp": {"overrun_nonfatal": "1"},
+}
+
+_PLAYLISTS = (".m3u8", ".mpd")
+
 _CAMERAS = {
     "linux": ("v4l2", "/dev/video{}"),
     "darwin": ("avfoundation", "{}"),
@@ -37,19 +48,32 @@ _CAMERAS = {
 class LiveSource:
     """A camera by its number, or an RTSP, UDP or HLS address. It is read once, from now on.
 
+    A connection can be opened again after it has ended, by `probe` or `read`; its times begin at zero.
+    in_bursts: whether frames come a segment at a time, as from HLS and DASH, and so have to be paced.
+    over: whether the last reading ended because the sender had said that there is no more.
+    broke: why it ended otherwise, where that is known.
+
     Raises InputError where nothing answers.
     """
 
+    live = True
+
     def __init__(self, origin: int | str) -> None:
-        self.live = True
         self.losses: list[str] = []
         self._format: str | None = None
         self._address = str(origin)
-        self.name = self._address
+        address = urlsplit(self._address)
+        self.in_bursts = address.path.lower().endswith(_PLAYLISTS)
+        self.over, self.broke = False, ""
+        # A password is not repeated where others could read it.
+        self.name = (
+            self._address.replace(f":{address.password}@", ":…@") if address.password else self._address
+        )
+        self._options = _QUICK | _BY_SCHEME.get(address.scheme.lower(), {})
         if isinstance(origin, int):
             self.name = f"camera {origin}"
-            self._format, address = _CAMERAS.get(sys.platform, _CAMERAS["linux"])
-            self._address = address.format(origin)
+            self._format, place = _CAMERAS.get(sys.platform, _CAMERAS["linux"])
+            self._address = place.format(origin)
         self._container: InputContainer | None = None
 
     def probe(self, *, count: bool = False) -> MediaInfo:
@@ -136,32 +160,38 @@ class LiveSource:
         """Frames with start and duration in seconds, the first at zero. Times always rise."""
         usual = float(1 / stream.average_rate) if stream.average_rate else 0.04
         first: float | None = None
-        after = 0.0
+        before, after = -1.0, 0.0
         for frame in self._decoded(stream):
             stamp = frame.time if frame.pts is not None else None
             if first is None and stamp is not None:
-                first = stamp
+                first = stamp - after
             at = stamp - first if stamp is not None and first is not None else after
-            if at < after - usual / 2:
-                self.losses.append(
-                    f"{self.name}: the sender's clock jumped back at {after:.2f}s; went on from there"
-                )
-                first = None
-                at = after
+            if at <= before:
+                self._lose("the sender's clock jumped back; its times go on from there")
+                at, first = after, None if stamp is None else stamp - after
             length = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else usual
-            after = at + length
+            before, after = at, at + length
             yield frame, at, length
 
     def _decoded(self, stream: VideoStream) -> Iterator[VideoFrame]:
+        self.over, self.broke = False, ""
         try:
             assert self._container is not None
             for packet in self._container.demux(stream):
                 try:
                     yield from packet.decode()
                 except av.error.InvalidDataError:
-                    self.losses.append(f"{self.name}: a damaged packet was left out")
-        except (av.error.ExitError, av.error.TimeoutError):
-            self.losses.append(f"{self.name}: nothing came for {_TIMEOUT[1]:.0f} s; took it as the end")
+                    self._lose("damaged packets were left out")
+            self.over = self.in_bursts
+        except (av.error.FFmpegError, OSError) as error:
+            self.broke = _reason(error, _TIMEOUT[1])
+            self._lose(f"reading ended: {self.broke}")
+
+    def _lose(self, what: str) -> None:
+        """Told once, however often it happens: a stream has no end."""
+        sentence = f"{self.name}: {what}"
+        if sentence not in self.losses:
+            self.losses.append(sentence)
 
     def _stream(self) -> VideoStream:
         if self._container is None:
@@ -170,16 +200,13 @@ class LiveSource:
                     self._address,
                     format=self._format,
                     timeout=_TIMEOUT,
-                    options=_QUICK | ({"rtsp_transport": "tcp"} if self._address.startswith("rtsp") else {}),
+                    options=self._options,
                 )
             except (av.error.FFmpegError, OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or str(error)
-                hint = (
-                    "is it plugged in and free?"
-                    if self._format
-                    else "check the address and that it is sending"
-                )
-                raise InputError(f"cannot open {self.name} ({reason}); {hint}") from error
+                hint = "is it plugged in and free?" if self._format else "check the address and that it sends"
+                raise InputError(
+                    f"cannot open {self.name} ({_reason(error, _TIMEOUT[0])}); {hint}"
+                ) from error
         if not self._container.streams.video:
             self.close()
             raise InputError(f"{self.name} sends no video")
@@ -187,6 +214,13 @@ class LiveSource:
 
     def _refuse(self, what: str) -> NoReturn:
         raise InputError(f"{self.name} is live and {what}; record it to a file first")
+
+
+def _reason(error: Exception, waited: float) -> str:
+    """waited: seconds after which waiting was given up."""
+    if isinstance(error, av.error.ExitError | av.error.TimeoutError):
+        return f"nothing came for {waited:g} s"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _painted(timed: list[tuple[VideoFrame, float, float]], painter: Painter) -> Frames:

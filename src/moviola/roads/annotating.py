@@ -25,7 +25,7 @@ from moviola.timeline import Span, moments_of
 _CHUNK = 8
 """Frames read at once: enough to keep the decoder's threads busy, little enough to hold three of."""
 
-_WHITE = {"smpte2084": 0.58, "arib-std-b67": 0.75}
+WHITE = {"smpte2084": 0.58, "arib-std-b67": 0.75}
 """White of graphics in HDR, 203 cd/m², of full scale by transfer function (ITU-R BT.2408, table 1)."""
 
 
@@ -55,7 +55,7 @@ def annotate(
         span = float(times.pts_seconds[0]), times.end_seconds
     moments = moments_of(video, span)
     most = max((len(moment.labels) for moment in moments), default=0)
-    overlay = Overlay(top=most, white=_WHITE.get(info.video.colour.transfer or "", 1.0))
+    overlay = Overlay(top=most, white=WHITE.get(info.video.colour.transfer or "", 1.0))
     encoding = choose_encoding(output, info)
     chunks = clip.chunks(_CHUNK, depth=encoding.depth_in_memory, alpha=encoding.alpha)
     # Beside the output, so on its disk, but in no folder that would stay if the work fails.

@@ -15,16 +15,11 @@ from moviola.errors import RequestError
 from moviola.media.sink import check_output
 from moviola.model import Audience, Event, Events, Family, Model, Note, Place, Result, Setup
 from moviola.recipe import fingerprint, recipe
+from moviola.recognition.labelled import VIDEOS
 from moviola.recognition.placing import place
 from moviola.roads.annotating import annotate
 from moviola.roads.making import check_not_input, validated
 from moviola.tasks import OnDevice, Recognize, Recognized
-
-VIDEOS = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv"),
-    *(".flv", ".3gp", ".ogv", ".gif"),
-)
-"""Suffixes by which videos are found in folders."""
 
 
 @dataclass(frozen=True, slots=True)
