@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +10,10 @@ from hypothesis import HealthCheck, settings
 # How long an example takes on a busy machine says nothing about a law.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+# A developer's own models would be listed, found and tested with ours.
+_HOME = TemporaryDirectory(prefix="moviola-home-")
+os.environ["MOVIOLA_HOME"] = _HOME.name
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ class Journal:
         head = json.dumps(identity, sort_keys=True)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(folder / "lock")
+            self._lock = locked(folder / "lock")
             lines = self._log.read_text().splitlines() if self._log.exists() else []
             if lines[:1] == [head]:
                 # A crash in the middle of a line leaves half a record; that window is not done.
@@ -106,7 +106,8 @@ class Journal:
                 entry.unlink()
 
 
-def _locked(path: Path) -> IO[str]:
+def locked(path: Path) -> IO[str]:
+    """Hold a file until it is closed or the process ends. Raises OutputError where another one holds it."""
     lock = path.open("w")
     if fcntl is not None:
         try:

@@ -61,7 +61,7 @@ class Train(OnDevice):
     patience: int | None = Field(
         None,
         ge=0,
-        description="stop after so many epochs without a better one, 0 never; default a third, 0 with --scratch",
+        description="epochs without a better one before it stops; 0 never; default a third, from scratch 0",
     )
     views: int = Field(3, ge=1, le=20, description="stretches of time that are taken of each clip")
     flip: bool = Field(
