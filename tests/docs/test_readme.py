@@ -1,29 +1,37 @@
 """Every example in the README is run, in order, as it stands there."""
 
+import hashlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from fake_hub import Repo, environment, serve
 from moviola import registry
 from moviola.film import film
 from moviola.selftest import tiny_checkpoint
 from moviola.stage import Motion, Scene, Shot, Sprite
+from moviola.tasks.recognizing import Recognizing
+from moviola.weights.record import Record, State, folder_of, name_of, write_record
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCK = re.compile(r"```(console|python)\n(.*?)```", re.DOTALL)
+OWN = {"gestures"}
+"""Models that the examples make themselves."""
 EXAMPLES = [(kind, text) for kind, text in BLOCK.findall(README.read_text()) if "make " not in text]
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """A folder with the files the README talks about: clip.mp4 and mask.png."""
+    """A folder with what the README talks about: clip.mp4, mask.png, and gestures in a folder for each."""
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("desk")
@@ -35,6 +43,11 @@ def desk(tmp_path_factory) -> Path:
     mask = Image.new("L", (128, 72))
     mask.paste(255, (50, 20, 80, 50))
     mask.save(folder / "mask.png")
+    for name, speed in (("wave", 40), ("point", -40)):
+        (folder / "gestures" / name).mkdir(parents=True)
+        for number in range(3):
+            shot = Shot(0.6, ground=number, camera=Motion(velocity=(speed, 0)))
+            film(Scene((shot,), size=(96, 64)), folder / "gestures" / name / f"{number}.mp4", sound=False)
     return folder
 
 
@@ -48,27 +61,49 @@ def commands(kind: str, text: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory) -> Iterator[dict[str, str]]:
-    """The environment in which the examples find the models they name: on a Hub that has tiny checkpoints."""
+    """The environment in which the examples find the models they name, as tiny checkpoints: on a Hub, or if
+    an address is the place, in the cache."""
     models = {
         model
         for _, text in EXAMPLES
         for model in re.findall(r"""(?:--model |model="|pull )([\w.-]+)""", text)
+        if model not in OWN
+    } | {Recognizing.model_fields["model"].default}
+    places = {
+        "MOVIOLA_CACHE": str(tmp_path_factory.mktemp("moviola")),
+        "MOVIOLA_HOME": str(tmp_path_factory.mktemp("home")),
     }
-    with serve() as hub:
+    with serve() as hub, pytest.MonkeyPatch.context() as patch:
+        for name, value in places.items():
+            patch.setenv(name, value)
         for model in models:
             family, card = registry.find(model)
             if not card.weights:
                 continue
             folder = tmp_path_factory.mktemp(model)
             tiny_checkpoint(family, card, folder)
+            (published,) = card.weights
+            if published.url is not None:
+                in_cache(published.url, folder)
+                continue
             files = {
                 str(path.relative_to(folder)): path.read_bytes()
                 for path in folder.rglob("*")
                 if path.is_file()
             }
-            (published,) = card.weights
             hub.repos[published.repo] = Repo(["1" * 40], files)
-        yield os.environ | environment(hub.url, tmp_path_factory.mktemp("cache"))
+        yield os.environ | environment(hub.url, tmp_path_factory.mktemp("cache")) | places
+
+
+def in_cache(url: str, tiny: Path) -> None:
+    """Put a tiny checkpoint where a pull of this address would have left it."""
+    folder = folder_of(url)
+    folder.mkdir(parents=True)
+    file = folder / name_of(url)
+    torch.save(load_file(tiny / "model.safetensors"), file)
+    shutil.copy(tiny / "moviola.json", folder)
+    state = State(size=file.stat().st_size, validator=None)
+    write_record(folder, Record(url=url, state=state, sha256=hashlib.sha256(file.read_bytes()).hexdigest()))
 
 
 def test_the_examples_run_one_after_the_other_as_written(desk, hub):
