@@ -150,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clips", type=int, default=80, help="of each class, to learn from")
     parser.add_argument("--held", type=int, default=25, help="of each class, held out")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=24)
     asked = parser.parse_args()
     with TemporaryDirectory() as folder:
         row = measured(Path(folder), asked.clips, asked.held, asked.epochs)

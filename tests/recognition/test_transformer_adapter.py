@@ -28,7 +28,7 @@ from moviola.errors import InputError
 from moviola.models import timesformer, videomae, videomae_v2, vjepa2
 from moviola.recognition import labels
 from moviola.recognition.config import adapted
-from moviola.recognition.library import hosted
+from moviola.recognition.library import from_transformers
 
 WORDS = ("wave", "fall over", "open the door")
 NAMES = {"id2label": dict(enumerate(WORDS)), "label2id": {word: place for place, word in enumerate(WORDS)}}
@@ -280,4 +280,4 @@ def test_without_a_configuration_the_card_stays_as_it_is(family: Any, tmp_path: 
 def test_a_configuration_that_does_not_fit_is_named(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(InputError, match=told):
-        hosted("vjepa2").adapted(card_of(vjepa2, "vjepa2-l-ssv2"), tmp_path)
+        from_transformers("vjepa2").adapted(card_of(vjepa2, "vjepa2-l-ssv2"), tmp_path)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from moviola.card import Accuracy, ModelCard, Part, Recognition, Weights
 from moviola.model import Model, Setup
 from moviola.recognition import build
-from moviola.recognition.library import hosted
+from moviola.recognition.library import from_transformers
 
 _ZOO = "facebookresearch/TimeSformer@a5ef29a, README.md"
 _PAPER = "the TimeSformer paper (arXiv 2102.05095): TFLOPs of 1x3 views, by 3"
@@ -154,7 +154,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_BUILD = hosted("timesformer")
+_BUILD = from_transformers("timesformer")
 
 network = _BUILD.network
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from moviola.card import Accuracy, ModelCard, Part, Recognition, Weights
 from moviola.model import Model, Setup
 from moviola.recognition import build
-from moviola.recognition.library import hosted
+from moviola.recognition.library import from_transformers
 
 _ZOO = "MCG-NJU/VideoMAE@14ef8d8, MODEL_ZOO.md"
 _COSTS = "the VideoMAE paper (arXiv 2203.12602), tables of Kinetics-400 and Something-Something V2"
@@ -154,7 +154,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_BUILD = hosted("videomae")
+_BUILD = from_transformers("videomae")
 
 network = _BUILD.network
 

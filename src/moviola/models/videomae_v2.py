@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from moviola.card import Accuracy, ModelCard, Part, Recognition, Weights
 from moviola.model import Model, Setup
 from moviola.recognition import build
-from moviola.recognition.library import hosted
+from moviola.recognition.library import from_transformers
 
 _REPO = "OpenGVLab/VideoMAE2"
 _ZOO = "OpenGVLab/VideoMAEv2@29eab1e, docs/MODEL_ZOO.md"
@@ -153,7 +153,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_BUILD = hosted("videomae")
+_BUILD = from_transformers("videomae")
 
 network = _BUILD.network
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from moviola.card import Accuracy, ModelCard, Part, Recognition, Weights
 from moviola.model import Model, Setup
 from moviola.recognition import build
-from moviola.recognition.library import hosted
+from moviola.recognition.library import from_transformers
 
 _README = "facebookresearch/vjepa2@c2963a4, README.md"
 
@@ -110,7 +110,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_BUILD = hosted("vjepa2")
+_BUILD = from_transformers("vjepa2")
 
 network = _BUILD.network
 

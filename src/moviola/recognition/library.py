@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def hosted(architecture: Literal["videomae", "timesformer", "vjepa2"]) -> Build:
+def from_transformers(architecture: Literal["videomae", "timesformer", "vjepa2"]) -> Build:
     """How the networks of an architecture, under transformers' name for it, are made and filled.
 
     The module beside this one that is called like it makes the network and knows the names; it is imported
