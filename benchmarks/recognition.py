@@ -2,9 +2,9 @@
 
     python benchmarks/recognition.py [stream] [files] [memory]        writes results/recognition.csv
 
-stream: a model looks at every new picture of a 640×360 source. The plain loop keeps the last pictures in a
+stream: a model looks at every new picture of a camera's 1920×1080, and of 640×360. The plain loop keeps the last pictures in a
 deque, has transformers' processor prepare all of them at each step and runs the network in float32; X3D's
-and MoViNet's convolutions are then plain 3D ones, as in their authors' code. Ours prepares a picture once.
+convolutions are then plain 3D ones, as in its authors' code. Ours prepares a picture once.
 Steps of both alternate, and times are medians.
 files: a clip of 60 s in 30 windows, against transformers' pipeline, which looks at the first pictures of a
 file alone, so it is given one window. memory: peak of the process for clips of 10 s and of 120 s.
@@ -37,7 +37,8 @@ from moviola.recognition.recognizer import Recognizer
 from moviola.stage import Motion, Scene, Shot, Sprite
 from record import record
 
-SIZE = (640, 360)
+SIZES = ((1920, 1080), (640, 360))
+FILE_SIZE = (640, 360)
 PACKAGES = ("torch", "transformers", "av", "opencv-python-headless", "numpy")
 
 
@@ -67,11 +68,11 @@ def plain(network: nn.Module) -> nn.Module:
     return copied.eval()
 
 
-def pictures(count: int) -> np.ndarray:
+def pictures(count: int, size: tuple[int, int]) -> np.ndarray:
     sprite = Sprite("disc", 60, (0.9, 0.3, 0.2), Motion(position=(-100, 0), velocity=(60, 10)))
     from moviola.stage import render
 
-    scene = Scene((Shot(count / 25, camera=Motion(velocity=(40, 10)), sprites=(sprite,)),), size=SIZE)
+    scene = Scene((Shot(count / 25, camera=Motion(velocity=(40, 10)), sprites=(sprite,)),), size=size)
     return np.concatenate([frames.data for frames in render(scene).frames()])[:count]
 
 
@@ -103,10 +104,10 @@ class PlainLoop:
 class OurLoop:
     """The parts of `moviola watch`, without its clock: each picture is prepared once."""
 
-    def __init__(self, recognizer: Recognizer, frames: int) -> None:
+    def __init__(self, recognizer: Recognizer, size: tuple[int, int]) -> None:
         self._recognizer = recognizer
-        self._preparer = Preparer(recognizer.facts, *SIZE)
-        self._held = deque[np.ndarray](maxlen=frames)
+        self._preparer = Preparer(recognizer.facts, *size)
+        self._held = deque[np.ndarray](maxlen=recognizer.facts.frames)
 
     def step(self, picture: np.ndarray) -> np.ndarray | None:
         self._held.append(self._preparer.one(picture)[0])
@@ -118,9 +119,9 @@ class OurLoop:
 class StreamLoop:
     """The same for a causal model, which computes each picture once."""
 
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, recognizer: Recognizer, size: tuple[int, int]) -> None:
         self._stream = recognizer.stream()
-        self._preparer = Preparer(recognizer.facts, *SIZE)
+        self._preparer = Preparer(recognizer.facts, *size)
 
     def step(self, picture: np.ndarray) -> np.ndarray:
         return self._stream.push(self._preparer.one(picture))
@@ -167,49 +168,52 @@ def compared(
     return rows
 
 
-def stream() -> list[dict[str, object]]:
-    rows = []
-    feed = pictures(64)
+def loaded(model: str, dtype: torch.dtype = torch.float32) -> Recognizer:
+    card, network = network_of(model)
+    return Recognizer(card, network, device="cpu", dtype=dtype)
 
-    card, network = network_of("videomae-base-k400")
+
+def stream() -> list[dict[str, object]]:
+    return [line for size in SIZES for line in streamed(size)]
+
+
+def streamed(size: tuple[int, int]) -> list[dict[str, object]]:
+    rows = []
+    feed = pictures(64, size)
+    source = f"{size[0]}×{size[1]}"
+
     loops = [
-        PlainLoop(card, network, 16),
-        OurLoop(Recognizer(card, copy.deepcopy(network), device="cpu", dtype=torch.float32), 16),
-        OurLoop(Recognizer(card, copy.deepcopy(network), device="cpu", dtype=torch.bfloat16), 16),
+        PlainLoop(*network_of("videomae-base-k400"), 16),
+        OurLoop(loaded("videomae-base-k400"), size),
+        OurLoop(loaded("videomae-base-k400", torch.bfloat16), size),
     ]
     times, said = race(loops, feed, steps=11)
-    rows += compared("VideoMAE-base", times, said, ["float32", "bfloat16"], [">=1.2", ">=4"])
+    rows += compared(f"VideoMAE-base, {source}", times, said, ["float32", "bfloat16"], [">=1.2", ">=4"])
 
     card, network = network_of("x3d-s")
     loops = [
         PlainLoop(card, plain(network), 13),
-        OurLoop(Recognizer(card, network, device="cpu", dtype=torch.float32), 13),
+        OurLoop(loaded("x3d-s"), size),
+        OurLoop(loaded("x3d-s", torch.bfloat16), size),
     ]
     times, said = race(loops, feed, steps=31)
-    rows += compared("X3D-S", times, said, ["float32"], [">=3"])
+    rows += compared(f"X3D-S, {source}", times, said, ["float32", "bfloat16"], [">=3", ""])
 
     card, network = network_of("movinet-a0-stream")
-    recognizer = Recognizer(card, copy.deepcopy(network), device="cpu", dtype=torch.float32)
-    loops = [PlainLoop(card, plain(network), 16), StreamLoop(recognizer)]
+    loops = [PlainLoop(card, network, 16), StreamLoop(loaded("movinet-a0-stream"), size)]
     times, _ = race(loops, feed, steps=31)
-    rows.append(row("MoViNet-A0 stream: plain loop over 16 pictures", 1000 * times[0], "ms/step", ""))
-    rows.append(row("MoViNet-A0 stream: ours", 1000 * times[1], "ms/step", "<=33.3"))
-    rows.append(row("MoViNet-A0 stream: plain loop over ours", times[0] / times[1], "ratio", ">=3"))
-    rows.append(
-        row(
-            "MoViNet-A0 stream: streamed against whole",
-            streamed_apart(recognizer, feed),
-            "relative",
-            "<=1e-4",
-        )
-    )
+    name = f"MoViNet-A0 stream, {source}"
+    rows.append(row(f"{name}: plain loop over 16 pictures", 1000 * times[0], "ms/step", ""))
+    rows.append(row(f"{name}: ours", 1000 * times[1], "ms/step", "<=33.3"))
+    rows.append(row(f"{name}: plain loop over ours", times[0] / times[1], "ratio", ">=3"))
+    apart = streamed_apart(loaded("movinet-a0-stream"), feed, size)
+    rows.append(row(f"{name}: streamed against whole", apart, "relative", "<=1e-4"))
     return rows
 
 
-def streamed_apart(recognizer: Recognizer, feed: np.ndarray) -> float:
+def streamed_apart(recognizer: Recognizer, feed: np.ndarray, size: tuple[int, int]) -> float:
     """Greatest difference between a stream's last word and the causal network on the whole clip at once."""
-    preparer = Preparer(recognizer.facts, *SIZE)
-    clip = preparer.prepare(feed[:48])[:, 0]
+    clip = Preparer(recognizer.facts, *size).prepare(feed[:48])[:, 0]
     streaming = recognizer.stream()
     for picture in clip:
         last = streaming.push(picture[None])
@@ -219,7 +223,7 @@ def streamed_apart(recognizer: Recognizer, feed: np.ndarray) -> float:
 
 def scene(seconds: float) -> Scene:
     shots = tuple(Shot(5, ground=n, camera=Motion(velocity=(60, 15))) for n in range(round(seconds / 5)))
-    return Scene(shots, size=SIZE, rate=Fraction(30))
+    return Scene(shots, size=FILE_SIZE, rate=Fraction(30))
 
 
 def saved(folder: Path) -> None:

@@ -120,7 +120,7 @@ def test_normalising_is_what_it_says():
     asked = facts()
     video = normalised(prepared, asked, torch.float32)
     assert video.shape == (2, 3, 4, 5, 6)
-    assert video.is_contiguous()
+    assert video.is_contiguous(memory_format=torch.channels_last_3d)
     for channel in range(3):
         expected = (prepared[..., channel] / 255 - asked.mean[channel]) / asked.std[channel]
         assert torch.allclose(video[:, channel], expected, atol=1e-6)

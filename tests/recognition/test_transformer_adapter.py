@@ -281,3 +281,26 @@ def test_a_configuration_that_does_not_fit_is_named(text: str, told: str, tmp_pa
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(InputError, match=told):
         from_transformers("vjepa2").adapted(card_of(vjepa2, "vjepa2-l-ssv2"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [(videomae, "videomae-base-k400"), (timesformer, "timesformer-base-k400"), (vjepa2, "vjepa2-l-ssv2")],
+    ids=["videomae", "timesformer", "vjepa2"],
+)
+def test_fused_for_inference_a_network_says_the_same_and_keeps_its_entries(
+    family: Any, name: str, tmp_path: Path
+) -> None:
+    card = family.tiny(card_of(family, name), tmp_path)
+    torch.manual_seed(0)
+    network = family.network(card).eval()
+    facts = card.recognition
+    video = torch.randn(2, 3, facts.frames, *reversed(facts.crop))
+    entries = list(network.state_dict())
+    with torch.inference_mode():
+        expected = network(video)
+        made = network.fused()(video)
+    torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
+    assert list(network.state_dict()) == entries
+    joined = [part for part in network.modules() if getattr(part, "activation", None) == "gelu"]
+    assert joined, "no activation was joined to its layer"

@@ -46,18 +46,11 @@ class Conv3d(nn.Conv3d):
 
     def forward(self, input: Tensor) -> Tensor:
         t, *space = self.kernel_size
-        if t == 1 and space == [1, 1] and self.groups == 1:
-            return self._of_pixels(input)
         if t == 1 and self.stride[0] == 1:
             return self._of_frames(input)
         if space == [1, 1] and self.stride[1:] == (1, 1):
             return self._of_times(input)
         return super().forward(input)
-
-    def _of_pixels(self, video: Tensor) -> Tensor:
-        t, h, w = self.stride
-        pixels = video[:, :, ::t, ::h, ::w].movedim(1, -1)
-        return functional.linear(pixels, self.weight.flatten(1), self.bias).movedim(-1, 1)
 
     def _of_frames(self, video: Tensor) -> Tensor:
         """As pictures (B·T, C, H, W)."""

@@ -58,11 +58,9 @@ class Preparer:
 def normalised(prepared: Tensor, facts: Recognition, dtype: torch.dtype) -> Tensor:
     """What a network takes: (x / 255 − mean) / std, computed in float32.
 
-    prepared: (B, T, h, w, 3) uint8, on any device. Returns (B, 3, T, h, w) in `dtype`, contiguous.
+    prepared: (B, T, h, w, 3) uint8, on any device. Returns (B, 3, T, h, w) in `dtype`; in memory the channels
+    stay last, as convolutions have them fastest.
     """
-    mean, std = (
-        torch.tensor(values, device=prepared.device).view(3, 1, 1, 1) for values in (facts.mean, facts.std)
-    )
-    channels = prepared.permute(0, 4, 1, 2, 3)
-    video = torch.empty(channels.shape, dtype=torch.float32, device=prepared.device).copy_(channels)
-    return video.mul_(1 / (255 * std)).add_(-mean / std).to(dtype)
+    mean, std = (torch.tensor(values, device=prepared.device) for values in (facts.mean, facts.std))
+    video = prepared.float().mul_(1 / (255 * std)).add_(-mean / std).to(dtype)
+    return video.permute(0, 4, 1, 2, 3)

@@ -7,6 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.activations import GELUActivation
+
+from moviola.nets.pointwise import PointwiseLinear, quickened
 
 _THEIR_HEAD, _OUR_HEAD = "classifier.", "head."
 
@@ -53,6 +56,20 @@ class Classifier(nn.Module):
         """(B, 3, T, H, W) → (B, classes)."""
         logits: Tensor = self.head(self.dropout(self.features(video)))
         return logits
+
+    def fused(self) -> Classifier:
+        """The same network, from now on for inference alone: biases and activations join linear layers."""
+        quickened(self)
+        for module in self.modules():
+            # transformers' feed-forward layers have one activation, after the linear layer named before it.
+            before: tuple[str, PointwiseLinear] | None = None
+            for name, child in list(module.named_children()):
+                if isinstance(child, PointwiseLinear):
+                    before = name, child
+                elif isinstance(child, GELUActivation) and before is not None:
+                    setattr(module, before[0], PointwiseLinear(before[1], "gelu"))
+                    setattr(module, name, nn.Identity())
+        return self
 
 
 def ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
