@@ -2,10 +2,10 @@
 
     python benchmarks/recognition.py [stream] [files] [memory]        writes results/recognition.csv
 
-stream: a model looks at every new picture of a camera's 1920×1080, and of 640×360. The plain loop keeps the last pictures in a
-deque, has transformers' processor prepare all of them at each step and runs the network in float32; X3D's
-convolutions are then plain 3D ones, as in its authors' code. Ours prepares a picture once.
-Steps of both alternate, and times are medians.
+stream: a model looks at every new picture of a camera's 1920×1080, and of 640×360. The plain loop keeps the
+last pictures in a deque, has transformers' processor prepare all of them at each step and runs the network in
+float32; X3D's convolutions are then plain 3D ones, as in its authors' code. Ours prepares a picture once.
+Steps of all alternate, and times are medians.
 files: a clip of 60 s in 30 windows, against transformers' pipeline, which looks at the first pictures of a
 file alone, so it is given one window. memory: peak of the process for clips of 10 s and of 120 s.
 
