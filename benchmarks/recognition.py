@@ -1,13 +1,14 @@
 """Recognizers against the loop that everybody writes, and files against transformers' pipeline.
 
-    python benchmarks/recognition.py [stream] [files] [memory]        writes results/recognition.csv
+    python benchmarks/recognition.py [stream] [files] [memory]      writes results/recognition-PART.csv
 
 stream: a model looks at every new picture of a camera's 1920×1080, and of 640×360. The plain loop keeps the
 last pictures in a deque, has transformers' processor prepare all of them at each step and runs the network in
 float32; X3D's convolutions are then plain 3D ones, as in its authors' code. Ours prepares a picture once.
 Steps of all alternate, and times are medians.
 files: a clip of 60 s in 30 windows, against transformers' pipeline, which looks at the first pictures of a
-file alone, so it is given one window. memory: peak of the process for clips of 10 s and of 120 s.
+file alone, so it is given one window; it reads with torchcodec. memory: peak of the process for clips of 10 s
+and of 120 s.
 
 Weights are random: outputs are compared, and what is said of them, not what they are worth.
 """
@@ -39,7 +40,7 @@ from record import record
 
 SIZES = ((1920, 1080), (640, 360))
 FILE_SIZE = (640, 360)
-PACKAGES = ("torch", "transformers", "av", "opencv-python-headless", "numpy")
+PACKAGES = ("torch", "transformers", "torchcodec", "av", "opencv-python-headless", "numpy")
 
 
 def network_of(model: str) -> tuple[ModelCard, nn.Module]:
@@ -289,19 +290,17 @@ def memory(folder: Path) -> list[dict[str, object]]:
     ]
 
 
+PARTS: dict[str, Callable[[Path], list[dict[str, object]]]] = {
+    "stream": lambda folder: stream(),
+    "files": files,
+    "memory": memory,
+}
+
+
 def main() -> None:
-    asked = sys.argv[1:] or ["stream", "files", "memory"]
-    rows: list[dict[str, object]] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if "stream" in asked:
-            rows += stream()
-        if "files" in asked:
-            rows += files(folder)
-        if "memory" in asked:
-            rows += memory(folder)
-    if not sys.argv[1:]:
-        print(record("recognition", rows, PACKAGES))
+    for part in sys.argv[1:] or PARTS:
+        with tempfile.TemporaryDirectory() as name:
+            print(record(f"recognition-{part}", PARTS[part](Path(name)), PACKAGES))
 
 
 if __name__ == "__main__":
