@@ -7,6 +7,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Each of the suite's workers has a core of its own: more threads only wait for each other, here and in the
+# processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How long an example takes on a busy machine says nothing about a law.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")

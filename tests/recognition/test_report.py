@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from moviola import registry
@@ -131,6 +131,7 @@ def test_curves_go_through_their_points():
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1))
+@example([5e-324])
 def test_an_axis_holds_all_values_in_a_few_round_steps(values):
     low, high, step = _scale(values)
     slack = 1e-9 * max(1, abs(low), abs(high))

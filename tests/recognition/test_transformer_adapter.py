@@ -197,7 +197,15 @@ def test_without_a_preprocessor_pictures_are_scaled_in_the_card_s_proportion(tmp
     a_vjepa2().config.save_pretrained(tmp_path)
     facts = adapted(card_of(vjepa2, "vjepa2-l-ssv2"), tmp_path, "vjepa2").recognition
     assert facts is not None
-    assert (facts.short_side, facts.crop) == (36, (32, 32))
+    assert (facts.single_side, facts.short_side, facts.crop) == (36, 32, (32, 32))
+
+
+def test_a_preprocessor_scales_alike_for_one_crop_and_for_three(tmp_path: Path) -> None:
+    a_vjepa2().config.save_pretrained(tmp_path)
+    VJEPA2VideoProcessor(crop_size=32).save_pretrained(tmp_path)
+    facts = adapted(card_of(vjepa2, "vjepa2-l-ssv2"), tmp_path, "vjepa2").recognition
+    assert facts is not None
+    assert (facts.single_side, facts.short_side) == (None, 36)
 
 
 def of_the_hub(card: ModelCard, folder: Path, **changes: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def adapted(card: ModelCard, folder: Path, model_type: str) -> ModelCard:
     frames, size = config.pop("num_frames"), config.pop("image_size")
     height, width = size if isinstance(size, Sequence) else (size, size)
     names = tuple(config.pop("names"))
+    smaller = Fraction(min(width, height), min(facts.crop))
     if _published(card, config, names, frames, (width, height)):
         return card
     own = {
@@ -55,7 +57,8 @@ def adapted(card: ModelCard, folder: Path, model_type: str) -> ModelCard:
         "classes": len(names),
         "frames": frames,
         "crop": (width, height),
-        "short_side": facts.short_side and facts.short_side * min(width, height) // min(facts.crop),
+        "short_side": facts.short_side and int(facts.short_side * smaller),
+        "single_side": facts.single_side and int(facts.single_side * smaller),
         "accuracy": (),
         "gmacs": None,
         "gmacs_input": None,
@@ -124,8 +127,8 @@ def _preparation(folder: Path) -> dict[str, Any]:
             if (value := held.get(theirs)) is not None:
                 found[ours] = tuple(value) if isinstance(value, Sequence) else (value,) * 3
     size = held.get("size")
-    if isinstance(size, Mapping):
-        found["short_side"] = size.get("shortest_edge")
-    elif size is not None:
-        found["short_side"] = size
+    if size is not None:
+        # A preprocessor scales alike whatever is cropped after it.
+        side = size.get("shortest_edge") if isinstance(size, Mapping) else size
+        found |= {"short_side": side, "single_side": None}
     return found

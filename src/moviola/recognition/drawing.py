@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from math import ceil, floor, log10
+from sys import float_info
 
 from moviola.recognition.judging import Counts
 
@@ -60,7 +61,8 @@ def curves(title: str, lines: Sequence[tuple[str, str, Sequence[float]]], best: 
 def _scale(values: Sequence[float]) -> tuple[float, float, float]:
     """Round ends and steps of an axis that holds all values: 1, 2 or 5 times a power of ten."""
     low, high = min(values), max(values)
-    span = (high - low) or abs(high) or 1.0
+    # Numbers so small that they have lost their digits are nothing to draw.
+    span = max((high - low) or abs(high) or 1.0, float_info.min)
     power = 10.0 ** floor(log10(span / 4))
     step = next(times * power for times in (1, 2, 5, 10) if span / (times * power) <= 5)
     bottom, top = floor(low / step) * step, ceil(high / step) * step
