@@ -128,12 +128,17 @@ def test_bad_input_is_one_clear_line_with_the_right_code(clip, tmp_path, argumen
     assert list(tmp_path.iterdir()) == []
 
 
+def heed_ctrl_c() -> None:
+    """A script's background jobs are started deaf to it, and so would be what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_stops_at_once_and_says_how_to_go_on(tmp_path):
     shots = tuple(Shot(3, ground=n, camera=Motion(velocity=(30, 10))) for n in range(4))
     clip = film(Scene(shots, size=(320, 192)), tmp_path / "clip.mp4")
     out = tmp_path / "out.mp4"
     command = [sys.executable, "-m", "moviola", "interpolate", str(clip), "--factor", "4", "-o", str(out)]
-    work = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    work = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
     journal = tmp_path / ".out.mp4.moviola" / "journal.jsonl"
     deadline = time.monotonic() + 60
     while not (journal.exists() and len(journal.read_text().splitlines()) > 1):
