@@ -70,6 +70,11 @@ def test_captions_of_a_span_stand_where_it_was(recognize, clip, tmp_path):
     assert "00:00:01.000 --> 00:00:02.000" in (tmp_path / "middle.vtt").read_text()
 
 
+def test_captions_end_with_the_video_however_far_the_span_was_to_reach(recognize, clip, tmp_path):
+    recognize(clip, start="1s", stop="1:00", output=tmp_path / "rest.vtt")
+    assert "00:00:01.000 --> 00:00:03.000" in (tmp_path / "rest.vtt").read_text()
+
+
 def test_who_may_not_sell_it_is_told(caplog, tmp_path, clip):
     folder = tmp_path / "videomae"
     tiny_checkpoint(*registry.find("videomae-base-k400"), folder)

@@ -16,6 +16,7 @@ from moviola.media.sink import check_output
 from moviola.model import Audience, Event, Events, Family, Model, Note, Place, Result, Setup
 from moviola.recipe import fingerprint, recipe
 from moviola.recognition.labelled import VIDEOS
+from moviola.recognition.looks import span_of
 from moviola.recognition.placing import place
 from moviola.roads.annotating import annotate
 from moviola.roads.making import check_not_input, validated
@@ -101,7 +102,10 @@ def _written(
 ) -> Generator[Event, None, Recognized]:
     output = request.output
     assert output is not None
-    span = _span(request, clips[0]) if len(clips) == 1 else None
+    span: timeline.Span | None = None
+    if len(clips) == 1:
+        looked_at = span_of(clips[0].timeline(), request.start, request.stop, clips[0].source.name)
+        span = looked_at.start, looked_at.stop
     if timeline.is_report(output):
         timeline.write_report(result, output, span, overwrite=request.overwrite)
     else:
@@ -110,10 +114,3 @@ def _written(
             clips[0], result.videos[0], output, overwrite=request.overwrite, recipe=made_by, span=span
         )
     return result.model_copy(update={"output": output})
-
-
-def _span(request: Recognize, clip: Clip) -> timeline.Span:
-    """What of a clip was looked at, in seconds on its clock."""
-    times = clip.timeline()
-    start = float(times.pts_seconds[0]) if request.start is None else request.start
-    return start, times.end_seconds if request.stop is None else request.stop
