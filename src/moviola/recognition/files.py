@@ -31,8 +31,12 @@ _BATCH = {"cpu": 2, "mps": 8, "cuda": 16}
 
 @dataclass(slots=True)
 class _Work:
-    """One video under way. sums, counts: of the probabilities of each moment's views so far."""
+    """One video under way.
 
+    number: which of all it is. sums, counts: of the probabilities of each moment's views so far.
+    """
+
+    number: int
     clip: Clip
     result: VideoLabels
     moments: list[tuple[float, float]] = field(default_factory=list)
@@ -58,7 +62,7 @@ def recognize(recognizer: Recognizer, request: Recognize, clips: Sequence[Clip])
     """
     began = time.monotonic()
     chosen = chosen_classes(recognizer.names, request.labels)
-    works = [_Work(clip, VideoLabels(video=clip.source.name)) for clip in clips]
+    works = [_Work(number, clip, VideoLabels(video=clip.source.name)) for number, clip in enumerate(clips)]
     alone = len(works) == 1
     batch = request.batch or _BATCH[recognizer.device.type]
     decoded = 0
@@ -67,7 +71,9 @@ def recognize(recognizer: Recognizer, request: Recognize, clips: Sequence[Clip])
     with closing(views):
         for group in _batched(views, batch):
             _judge(recognizer, group)
-            yield Progress(sum(_share(work, _crops(request)) for work in works), len(works), "videos")
+            # Views come in the order of the videos: all before the last one's are done.
+            last = group[-1].work
+            yield Progress(last.number + _share(last, _crops(request)), len(works), "videos")
     for work in works:
         if work.result.error is None:
             decoded += len(np.unique(np.concatenate([look.frames for look in work.looks])))
@@ -86,7 +92,7 @@ def recognize(recognizer: Recognizer, request: Recognize, clips: Sequence[Clip])
 
 def _share(work: _Work, crops: int) -> float:
     """How much of a video is done, 0 to 1."""
-    return int(work.counts.sum()) / (len(work.looks) * crops) if work.looks else 0.0
+    return int(work.counts.sum()) / (len(work.looks) * crops)
 
 
 def _crops(request: Recognize) -> int:
