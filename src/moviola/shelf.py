@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from platformdirs import user_data_dir
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from moviola.card import ModelCard, Weights
 from moviola.errors import InputError, OutputError, RequestError
+from moviola.weights.own import reading
 
 WEIGHTS = "model.safetensors"
 
@@ -70,14 +71,8 @@ def own(name: str) -> Own | None:
     if not _NAME.fullmatch(name) or not folder.is_dir():
         return None
     path = folder / _CARD
-    try:
+    with reading(path):
         held = Own.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "JSON"
-        raise InputError(f"{path}: {field}: {first['msg']}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
     weights = (Weights(folder=folder),)
     # The folder may have been renamed.
     return held.model_copy(update={"card": held.card.model_copy(update={"id": name, "weights": weights})})

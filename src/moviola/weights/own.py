@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,18 @@ def own_card(card: ModelCard, checkpoint: Path) -> ModelCard:
     path = (checkpoint.parent if checkpoint.is_file() else checkpoint) / OWN_CARD
     if not path.exists():
         return card
-    try:
+    with reading(path):
         fields = _OWN_CARD.validate_json(path.read_bytes())
         if unknown := fields.keys() - _OWN_FIELDS:
             raise InputError(f"{path}: {min(unknown)} is not one of {', '.join(sorted(_OWN_FIELDS))}")
         return ModelCard.model_validate(card.model_dump() | fields)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Inside, a file of facts that is wrong or cannot be read is told in one line: InputError."""
+    try:
+        yield
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "JSON"
