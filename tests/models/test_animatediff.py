@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 from moviola import registry
 from moviola.clip import Clip
 from moviola.diffusion.drive import Shot
-from moviola.diffusion.quiet import quiet
 from moviola.errors import InputError, RequestError
 from moviola.model import Preview, Progress, Setup
 from moviola.models import animatediff
@@ -25,6 +24,7 @@ from moviola.plan.plan import Plan
 from moviola.run import run
 from moviola.tasks import Generate, request
 from moviola.weights import own_card
+from moviola.weights.quiet import quiet
 
 TEXT = {"prompt": "a lake", "height": 32, "width": 32, "num_inference_steps": 2}
 NOISE = np.random.default_rng(3).integers(0, 255, (9, 32, 32, 3), np.uint8)

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from moviola import weights
 from moviola.card import ModelCard, Weights
 from moviola.diffusion.drive import ADAPTER_FILES, Tell
-from moviola.diffusion.engine import reading
 from moviola.errors import InputError
+from moviola.weights.quiet import reading
 
 
 def read_network(kind: Any, folder: Path, dtype: Any) -> Any:

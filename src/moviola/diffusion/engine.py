@@ -18,7 +18,6 @@ from moviola.card import ModelCard
 from moviola.diffusion.chunks import Chunk, divide, heard, joined, seed_of, timed
 from moviola.diffusion.drive import Continuation, Drive, Shot, Tell
 from moviola.diffusion.placing import place, unplace
-from moviola.diffusion.quiet import quiet
 from moviola.diffusion.steps import stepping
 from moviola.diffusion.tokenizer import as_written
 from moviola.diffusion.watch import Hold, Watch
@@ -45,23 +44,13 @@ from moviola.plan.machine import this_machine
 from moviola.plan.plan import Job, Plan
 from moviola.presets import worded
 from moviola.tasks import Edit, Generate, Synthesis, Task
+from moviola.weights.quiet import quiet, reading
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _TELLING = ("transformer", "unet", "vae", "text_encoder", "image_encoder")
 """Components by whose class one can tell whose checkpoint it is."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-
-
-@contextmanager
-def reading(folder: Path) -> Iterator[None]:
-    """Quietly; raises InputError, one line, where what the folder holds cannot be read."""
-    try:
-        with quiet():
-            yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"cannot load {folder}: {reason[:300]}") from error
 
 
 def read_components(folder: Path, dtypes: Mapping[str, Any], **given: Any) -> dict[str, Any]:

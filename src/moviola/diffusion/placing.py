@@ -9,8 +9,9 @@ import torch
 from diffusers import ContextParallelConfig, FirstBlockCacheConfig
 from diffusers.hooks.hooks import HookRegistry
 
-from moviola.errors import MissingExtraError, ModelError
+from moviola.errors import ModelError
 from moviola.plan.plan import Plan, Storage
+from moviola.plan.rounding import to_int8
 
 DENOISERS = ("transformer", "transformer_2", "unet")
 """diffusers' names of the networks that run at every step."""
@@ -118,7 +119,7 @@ def _store(pipeline: Any, plan: Plan) -> None:
                 storage_dtype=torch.float8_e4m3fn, compute_dtype=getattr(torch, plan.dtype)
             )
         elif plan.storage == "int8" and name not in CODECS:
-            _to_int8(net)
+            to_int8(net)
 
 
 def _rounded(net: torch.nn.Module) -> Storage:
@@ -126,17 +127,6 @@ def _rounded(net: torch.nn.Module) -> Storage:
         return "fp8"
     # torchao's weights hold theirs in `qdata`.
     return "int8" if any(hasattr(weight, "qdata") for weight in net.parameters()) else "same"
-
-
-def _to_int8(net: torch.nn.Module) -> None:
-    try:
-        from torchao.quantization import (  # type: ignore[import-untyped]
-            Int8WeightOnlyConfig,
-            quantize_,
-        )
-    except ImportError as error:
-        raise MissingExtraError("holding weights in int8", "quantized") from error
-    quantize_(net, Int8WeightOnlyConfig())
 
 
 def _offload(pipeline: Any, plan: Plan) -> None:

@@ -17,7 +17,7 @@ import torch
 import transformers
 
 from moviola.card import ModelCard
-from moviola.diffusion.quiet import quiet
+from moviola.weights.quiet import quiet
 
 PIECES = string.ascii_letters + string.digits + string.punctuation
 WIDTH = 32

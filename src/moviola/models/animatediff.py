@@ -312,7 +312,7 @@ def _components(card: ModelCard, setup: Setup, dtypes: Mapping[str, Any]) -> dic
 
     from moviola.diffusion import adapters
     from moviola.diffusion.engine import read_components
-    from moviola.diffusion.quiet import quiet
+    from moviola.weights.quiet import quiet
 
     first, *others = setup.folders
     parts = _read_base(first, dtypes) if others else read_components(first, dtypes)
@@ -448,7 +448,7 @@ def tiny(card: ModelCard, folder: Path) -> ModelCard:
     import diffusers
 
     from moviola.diffusion import tiny
-    from moviola.diffusion.quiet import quiet
+    from moviola.weights.quiet import quiet
 
     is_sdxl, is_sparse = _is_sdxl(card), _is_sparse(card)
     with tiny.seeded(), quiet():

@@ -171,7 +171,8 @@ def _components(card: ModelCard, setup: Setup, dtypes: Mapping[str, Any]) -> dic
     import diffusers
     import transformers
 
-    from moviola.diffusion.engine import read_components, reading
+    from moviola.diffusion.engine import read_components
+    from moviola.weights.quiet import reading
 
     if len(setup.folders) == 1:
         return read_components(setup.folders[0], dtypes)

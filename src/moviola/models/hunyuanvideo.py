@@ -247,7 +247,7 @@ def load(card: ModelCard, setup: Setup) -> Model:
 
 def tiny(card: ModelCard, folder: Path) -> ModelCard:
     from moviola.diffusion import tiny
-    from moviola.diffusion.quiet import quiet
+    from moviola.weights.quiet import quiet
 
     with quiet(), tiny.seeded():
         pipeline = _tiny_new(card) if _is_new(card) else _tiny_old(card)

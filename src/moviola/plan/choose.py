@@ -97,8 +97,8 @@ def choose(card: ModelCard, job: Job, machine: Machine, wishes: Wishes) -> Plan:
 
     Raises InputError, with the numbers and what would fit, where none does.
     """
-    dtype, why = _dtype(card, machine, wishes)
-    room = _room(machine, wishes.memory)
+    dtype, why = dtype_of(card, machine, wishes)
+    room = room_of(machine, wishes.memory)
     for rung in rungs(card, machine, wishes.speed):
         need = _need(card, job, dtype, rung, machine)
         if _fits(need, room, machine):
@@ -135,7 +135,7 @@ def brief(plan: Plan) -> str:
     """The plan in one line, for who did not ask for it."""
     text = ", ".join((f"{plan.device} in {plan.dtype}{_stored(plan)}", *_ways(plan)))
     if plan.device_bytes:
-        text += f"; about {_gb(plan.device_bytes)}"
+        text += f"; about {gb(plan.device_bytes)}"
     if plan.seconds is not None:
         text += f", about {_duration(plan.seconds)} of denoising"
     return f"{text}; --plan says why"
@@ -144,9 +144,9 @@ def brief(plan: Plan) -> str:
 def summary(plan: Plan) -> list[str]:
     """What the plan is and why, one line each."""
     lines = [f"device    {plan.device}, {plan.dtype}{_stored(plan)}, attention {plan.attention}"]
-    memory = f"memory    about {_gb(plan.device_bytes)} on the device"
+    memory = f"memory    about {gb(plan.device_bytes)} on the device"
     if plan.device != "cpu":
-        memory += f", {_gb(plan.host_bytes)} on the host"
+        memory += f", {gb(plan.host_bytes)} on the host"
     lines.append(memory)
     if ways := _ways(plan):
         lines.append(f"ways      {', '.join(ways)}")
@@ -171,7 +171,7 @@ def _ways(plan: Plan) -> list[str]:
     return [text for on, text in used if on]
 
 
-def _dtype(card: ModelCard, machine: Machine, wishes: Wishes) -> tuple[Dtype, str]:
+def dtype_of(card: ModelCard, machine: Machine, wishes: Wishes) -> tuple[Dtype, str]:
     if wishes.dtype is not None:
         return wishes.dtype, f"{wishes.dtype} as asked."
     if card.dtype == "float32":
@@ -200,7 +200,7 @@ def _attention(card: ModelCard, machine: Machine, speed: Speed, dtype: Dtype) ->
     return taken[-1] if taken and dtype != "float32" else "native"
 
 
-def _room(machine: Machine, memory: int | None) -> float:
+def room_of(machine: Machine, memory: int | None) -> float:
     free = machine.free_bytes if memory is None else min(memory, machine.free_bytes)
     return free * (1 - RESERVE) - (GPU_RESERVE if machine.kind == "cuda" else 0)
 
@@ -261,11 +261,11 @@ def _on(
 
 
 def _why(rung: Rung, need: _Need, room: float | None) -> Iterator[str]:
-    held = f"{_gb(need.weights)} of weights and {_gb(need.work)} of activations"
+    held = f"{gb(need.weights)} of weights and {gb(need.work)} of activations"
     if room is None:
         yield f"At its fullest the device holds {held}, less than before."
     else:
-        yield f"At its fullest the device holds {held}, which fit in the {_gb(room)} that may be used."
+        yield f"At its fullest the device holds {held}, which fit in the {gb(room)} that may be used."
     if rung.offload == "model":
         yield "Networks that are not in use wait in the host's memory, as all together do not fit."
     elif rung.offload == "group":
@@ -322,8 +322,8 @@ def _refusal(card: ModelCard, job: Job, machine: Machine, dtype: Dtype, leanest:
     instead = " or ".join(filter(None, fitting))
     advice = f"{instead} would fit" if instead else "choose a smaller model or another device"
     return (
-        f"{card.id} needs {_gb(wanted)} of {where}'s memory for {shape} in {dtype}, even at its leanest, "
-        f"and may use {_gb(have)}; {advice}"
+        f"{card.id} needs {gb(wanted)} of {where}'s memory for {shape} in {dtype}, even at its leanest, "
+        f"and may use {gb(have)}; {advice}"
     )
 
 
@@ -351,7 +351,7 @@ def _fewer(card: ModelCard, frames: int) -> Iterator[int]:
             yield fewer
 
 
-def _gb(size: float) -> str:
+def gb(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
