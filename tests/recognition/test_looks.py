@@ -1,14 +1,13 @@
 """Which frames are looked at: whole videos as published, moments by their time."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moviola.card import Recognition
-from moviola.errors import RequestError
 from moviola.media.array import even_timeline
 from moviola.media.source import Timeline
+from moviola.media.span import span_of
 from moviola.recognition import looks
 
 
@@ -32,21 +31,7 @@ TENTH = even_timeline(100, 10)  # ten seconds, ten frames in each
 
 
 def span(timeline=TENTH, start=None, stop=None):
-    return looks.span_of(timeline, start, stop, "clip")
-
-
-def test_a_span_holds_the_frames_on_screen_in_it():
-    assert span() == looks.Span(0.0, 10.0, 0, 100)
-    assert (span(start=2.0, stop=3.0).first, span(start=2.0, stop=3.0).end) == (20, 30)
-    # 2.05 s lies in the middle of frame 20, 3.05 s in the middle of frame 30: both are on screen.
-    assert (span(start=2.05, stop=3.05).first, span(start=2.05, stop=3.05).end) == (20, 31)
-    assert span(start=-5, stop=99) == span()
-
-
-@pytest.mark.parametrize(("start", "stop"), [(10.0, None), (5.0, 5.0), (6.0, 5.0), (None, 0.0)])
-def test_a_span_without_a_frame_is_refused_with_what_there_is(start, stop):
-    with pytest.raises(RequestError, match=r"covers 0\.000s to 10\.000s"):
-        span(start=start, stop=stop)
+    return span_of(timeline, start, stop, "clip")
 
 
 def test_moments_tile_the_span_and_the_last_is_shorter():

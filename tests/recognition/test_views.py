@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from moviola.clip import Clip
 from moviola.errors import InputError
+from moviola.media.span import span_of
 from moviola.recognition import looks
 from moviola.recognition.examples import Features, Pictures, in_order, shuffled
 from moviola.recognition.prepare import Preparer
@@ -39,9 +40,7 @@ def folder(tmp_path_factory) -> Path:
 def test_views_are_those_recognize_takes(folder):
     path = folder / f"{LONG}.mkv"
     source = Clip(path).source
-    rows = looks.whole(
-        FACTS, source.timeline(), looks.span_of(source.timeline(), None, None, source.name), clips=3
-    )
+    rows = looks.whole(FACTS, source.timeline(), span_of(source.timeline(), None, None, source.name), clips=3)
     wanted = np.stack([look.frames for look in rows])
     views = Views(FACTS, 3, None).of(path)
     assert views.shape == (3, 4, 32, 32, 3)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from moviola.clip import Clip
 from moviola.errors import InputError, MediaError, ModelError, RequestError
+from moviola.media.span import span_of
 from moviola.model import Events, Note, Progress, Result
 from moviola.pipeline import prefetched
 from moviola.recognition import looks
@@ -121,7 +122,7 @@ def _plan(recognizer: Recognizer, request: Recognize, work: _Work) -> None:
     timeline = source.timeline()
     if not len(timeline):
         raise InputError(f"{source.name} has no frames")
-    span = looks.span_of(timeline, request.start, request.stop, source.name)
+    span = span_of(timeline, request.start, request.stop, source.name)
     if request.every is None:
         clips = request.views[0] if request.views is not None else facts.views[0]
         work.looks = looks.whole(facts, timeline, span, clips)

@@ -19,6 +19,7 @@ from moviola.card import Recognition
 from moviola.clip import Clip
 from moviola.errors import InputError, MediaError
 from moviola.frames import Pixels
+from moviola.media.span import span_of
 from moviola.recognition import looks
 from moviola.recognition.prepare import Preparer
 from moviola.weights import fingerprint
@@ -111,7 +112,7 @@ class Views:
         timeline = source.timeline()
         if not len(timeline):
             raise InputError(f"{source.name} has no frames")
-        span = looks.span_of(timeline, None, None, source.name)
+        span = span_of(timeline, None, None, source.name)
         rows = np.stack([look.frames for look in looks.whole(self.facts, timeline, span, self.count)])
         if (rows == rows[0]).all():
             rows = rows[:1]

@@ -13,10 +13,10 @@ from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import RequestError
 from moviola.media.sink import check_output
+from moviola.media.span import span_of
 from moviola.model import Audience, Event, Events, Family, Model, Note, Place, Result, Setup
 from moviola.recipe import fingerprint, recipe
 from moviola.recognition.labelled import VIDEOS
-from moviola.recognition.looks import span_of
 from moviola.recognition.placing import place
 from moviola.roads.annotating import annotate
 from moviola.roads.making import check_not_input, validated
