@@ -190,6 +190,70 @@ class Recognition(_Facts):
     causal: bool = Field(default=False, description="whether it can take a stream frame by frame")
 
 
+class Score(_Facts):
+    """A published figure of a benchmark, in percent. setting: how it was measured, where that changes it."""
+
+    benchmark: str
+    value: float
+    setting: str | None = None
+    source: str
+
+
+class Understanding(_Facts):
+    """How a model that answers questions about videos is fed, and how far it reaches.
+
+    frames: how many it takes where a request says nothing; fps: so many per second instead, within
+        `min_frames` and `max_frames`. group: frames that the network takes together, and so a multiple of it.
+    fixed: whether it takes `frames` and no other number.
+    frame_tokens: what one frame takes of `context` at the size the model makes of 1280 × 720.
+    video_tokens: what a whole video takes, however many frames it has, where that is so.
+    context: tokens of question, videos and answer together that it was trained with.
+    timed: whether its prompt says when each frame is shown.
+    videos: how many one question may be about. chat: whether a question may follow another.
+    layers, key_width: of the language model: it keeps 2 × layers × key_width numbers for each token.
+    parameters_billions: published.
+    """
+
+    frames: int
+    fps: float | None = None
+    min_frames: int = 1
+    max_frames: int
+    group: int = 1
+    fixed: bool = False
+    frame_tokens: int | None = None
+    video_tokens: int | None = None
+    context: int
+    timed: bool = False
+    videos: int = 1
+    chat: bool = True
+    layers: int
+    key_width: int
+    parameters_billions: float | None = None
+    scores: tuple[Score, ...] = ()
+
+
+class Embedding(_Facts):
+    """How a model that puts videos and texts into one space is fed.
+
+    frames: of one look, one from the middle of each of as many equal parts of a stretch.
+    size: width and height that pictures are scaled to, both sides freely. mean, std: of R, G, B in 0 to 1.
+    width: numbers of an embedding, which has length 1. text_tokens: a text is cut to so many.
+    temperature: similarities are divided by it before a softmax over texts.
+    seconds: how long a stretch of a longer video one embedding stands for.
+    """
+
+    frames: int
+    size: Size
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    width: int
+    text_tokens: int
+    temperature: float
+    seconds: float = 4.0
+    parameters_billions: float | None = None
+    scores: tuple[Score, ...] = ()
+
+
 class ModelCard(_Facts):
     """Facts, not code. `extra` is the optional dependency group of moviola that the model needs."""
 
@@ -207,8 +271,10 @@ class ModelCard(_Facts):
     denoiser: Denoiser | None = None
     codec: Codec | None = None
     recognition: Recognition | None = None
+    understanding: Understanding | None = None
+    embedding: Embedding | None = None
     network: Mapping[str, Any] = Field(
-        default_factory=dict, description="arguments of the network's class, for a recognizer"
+        default_factory=dict, description="arguments of the network's class, for one of our own"
     )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         default="bfloat16", description="what the weights are published and best run in"

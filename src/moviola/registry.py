@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -23,11 +24,16 @@ GROUP = "moviola.models"
 """Entry point group: the value is a module that is a `Family`, the name is the family's."""
 
 
+def _name_of(module: str) -> str:
+    """`video_swin` is `video-swin`, `qwen2_5_vl` is `qwen2.5-vl`."""
+    return re.sub(r"(?<=\d)_(?=\d)", ".", module).replace("_", "-")
+
+
 @cache
 def _families() -> dict[str, EntryPoint]:
-    """Family name (hyphens) to where its module is; our own win over others of the same name."""
+    """Family name to where its module is; our own win over others of the same name."""
     own = {
-        module.name.replace("_", "-"): EntryPoint(module.name, f"{models.__name__}.{module.name}", GROUP)
+        _name_of(module.name): EntryPoint(module.name, f"{models.__name__}.{module.name}", GROUP)
         for module in pkgutil.iter_modules(models.__path__)
     }
     return {entry.name: entry for entry in entry_points(group=GROUP)} | own

@@ -3,6 +3,9 @@
 VERBS = {
     "generate": "Make a video from a text, or from an image and a text.",
     "edit": "Change a video as a text says, all of it or where a mask is white.",
+    "ask": "Answer a question about videos.",
+    "caption": "Describe videos, as a whole or scene by scene with times.",
+    "search": "Find the moments in a folder of videos that a text describes.",
     "recognize": "Say which actions happen in videos, of the whole or along the time.",
     "watch": "Say what happens in a camera or a stream, as it happens.",
     "train": "Teach a recognizer one's own classes, from labelled clips.",

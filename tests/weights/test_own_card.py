@@ -48,7 +48,7 @@ class TestOwnCard:
             ("[]", "should be an object"),
             (
                 '{"id": "other"}',
-                "id is not one of codec, denoiser, limits, native, network, parts, recognition",
+                "id is not one of codec, denoiser, embedding, limits, native, network, parts, recognition",
             ),
             ('{"limits": {"max_frame": 5}}', "limits.max_frame"),
             ('{"native": {"size": 5}}', "native.size"),

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, PlainSerializer, PositiveInt, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PositiveInt, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 
@@ -75,6 +75,16 @@ Origin = Annotated[
 """Where a video comes from: path, URL, bytes, file object, folder, `folder/%05d.png`, array, camera."""
 
 
+def as_videos(value: Any) -> Any:
+    """One video, or several: a list or tuple of pictures is one."""
+    several = isinstance(value, list | tuple) and not any(hasattr(item, "getbands") for item in value)
+    return list(value) if several else [value]
+
+
+Origins = Annotated[list[Origin], BeforeValidator(as_videos)]
+"""One video or several; one alone need not be in a list."""
+
+
 def origin_name(origin: Any) -> str:
     """How an origin is written down: its path or URL, else what kind of thing it is."""
     if isinstance(origin, str | Path | int):
@@ -127,6 +137,35 @@ def as_seconds(value: Any) -> Any:
 
 Duration = Annotated[float, BeforeValidator(as_seconds)]
 """Seconds."""
+
+
+def as_span(value: Any) -> Any:
+    """From and to, in seconds, from "12s..30s", "1:30..", "..500ms" or a pair."""
+    if isinstance(value, str):
+        start, dots, stop = value.partition("..")
+        if not dots or not (start.strip() or stop.strip()):
+            raise ValueError(f"{value!r} is no span of time; write FROM..TO, as 12s..30s, 1:30.. or ..10s")
+        value = tuple(as_seconds(end) if end.strip() else None for end in (start, stop))
+    return value
+
+
+def _in_order(span: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
+    start, stop = span
+    if start is not None and stop is not None and stop <= start:
+        raise ValueError(f"a span must end after it starts; {start:g}s..{stop:g}s does not")
+    return span
+
+
+TimeSpan = Annotated[
+    tuple[float | None, float | None],
+    BeforeValidator(as_span),
+    AfterValidator(_in_order),
+    PlainSerializer(
+        lambda span: "..".join("" if end is None else f"{end:g}s" for end in span), return_type=str
+    ),
+    WithJsonSchema({"type": "string", "pattern": r"^\S*\.\.\S*$"}),
+]
+"""From and to, in seconds on the video's clock; None is the beginning or the end."""
 
 
 def as_views(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from moviola.tasks.fields import Duration, Origin, Positional, Short, Views, named
+from moviola.tasks.fields import Duration, Origin, Origins, Positional, Short, Views, named
 from moviola.tasks.task import MODEL, OnDevice
 from moviola.vocabulary import VERBS
 
@@ -29,21 +29,10 @@ class Recognizing(OnDevice):
     ]
 
 
-def _as_videos(value: Any) -> Any:
-    """One video, or several: a list or tuple of pictures is one."""
-    several = isinstance(value, list | tuple) and not any(hasattr(item, "getbands") for item in value)
-    return list(value) if several else [value]
-
-
 class Recognize(Recognizing):
     __doc__ = VERBS["recognize"]
     verb: ClassVar[str] = "recognize"
-    videos: Annotated[
-        list[Origin],
-        Positional(),
-        BeforeValidator(_as_videos),
-        Field(min_length=1, description="videos, or folders of videos"),
-    ]
+    videos: Annotated[Origins, Positional(), Field(min_length=1, description="videos, or folders of videos")]
     views: Views | None = Field(
         None,
         description="CLIPSxCROPS whose probabilities are averaged: 5x3; default the model's published clips, "

@@ -15,7 +15,7 @@ def given_by(card: ModelCard, path: Path) -> Path:
     """The path again: a folder, or for a recognizer a file. Raises InputError where it holds no weights."""
     if card.recognition is None:
         if not path.is_dir():
-            raise InputError(f"{path} is no folder; name the folder of a checkpoint in diffusers layout")
+            raise InputError(f"{path} is no folder; name the folder of a checkpoint, laid out as published")
         if not (path / "model_index.json").is_file() and not any(path.rglob("*.safetensors")):
             raise InputError(f"{path} holds no weights: neither model_index.json nor *.safetensors")
         return path

@@ -16,7 +16,17 @@ from moviola.errors import InputError
 OWN_CARD = "moviola.json"
 """A checkpoint's folder may carry the fields of its model's card that differ for it, as JSON."""
 
-_OWN_FIELDS = {"limits", "native", "parts", "denoiser", "codec", "recognition", "network"}
+_OWN_FIELDS = {
+    "limits",
+    "native",
+    "parts",
+    "denoiser",
+    "codec",
+    "recognition",
+    "understanding",
+    "embedding",
+    "network",
+}
 _OWN_CARD = TypeAdapter(dict[str, Any])
 
 
