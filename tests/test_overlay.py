@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from PIL import ImageDraw, ImageFont
 
-from moviola import overlay
 from moviola.errors import OutputError
 from moviola.frames import Frames
-from moviola.overlay import Overlay
+from moviola.overlay import Overlay, letters
 from moviola.tasks import Label
 
 FULL = {np.uint8: 255, np.uint16: 65535}
@@ -230,13 +229,13 @@ def test_any_name_can_be_drawn(name):
 
 def test_a_font_of_the_system_helps_out_where_letters_are_missing(monkeypatch):
     """And boxes do where none has them."""
-    overlay._font.cache_clear()
-    own = overlay._font("yoga", 20)
-    assert overlay._font("Йога", 20) is own or overlay._lacking(overlay._font("Йога", 20), "Йога") == 0
-    monkeypatch.setattr(overlay, "_FONTS", ("no such font.ttf",))
-    overlay._font.cache_clear()
-    assert overlay._font("Йога", 20) is own
-    overlay._font.cache_clear()
+    letters.font.cache_clear()
+    own = letters.font("yoga", 20)
+    assert letters.font("Йога", 20) is own or letters._lacking(letters.font("Йога", 20), "Йога") == 0
+    monkeypatch.setattr(letters, "_FONTS", ("no such font.ttf",))
+    letters.font.cache_clear()
+    assert letters.font("Йога", 20) is own
+    letters.font.cache_clear()
 
 
 def test_a_pillow_without_freetype_is_told_in_one_line(monkeypatch):
@@ -244,8 +243,8 @@ def test_a_pillow_without_freetype_is_told_in_one_line(monkeypatch):
         raise ImportError("The _imagingft C module is not installed")
 
     monkeypatch.setattr(ImageFont, "load_default", missing)
-    overlay._own.cache_clear()
-    overlay._font.cache_clear()
+    letters._own.cache_clear()
+    letters.font.cache_clear()
     with pytest.raises(OutputError, match="no FreeType"):
         Overlay().draw(noise(643, 363), THREE)
 

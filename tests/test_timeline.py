@@ -135,7 +135,7 @@ def test_moments_that_meet_but_for_rounding_are_merged():
 def test_signs_that_mean_something_in_webvtt_are_escaped():
     video = VideoLabels(video="a", moments=[moment(0, 1, ("<b>salt & pepper --> mill", 0.5))])
     assert "\n&lt;b&gt;salt &amp; pepper --&gt; mill 50 %\n" in to_vtt(video)
-    assert "\n<b>salt & pepper --> mill 50 %\n" in to_srt(video)
+    assert "\n<b>salt & pepper → mill 50 %\n" in to_srt(video), "SubRip has no escapes"
 
 
 def test_a_line_break_in_a_name_does_not_end_its_cue():

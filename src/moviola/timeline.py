@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from moviola.errors import OutputError, RequestError
+from pydantic import BaseModel
+
+from moviola import cues
+from moviola.cues import Cue, milliseconds, one_line
+from moviola.errors import RequestError
 from moviola.tasks import Moment, Recognized, VideoLabels
 
 Span = tuple[float, float]
 """From when to when, in seconds on a video's clock."""
 
-_CAPTIONS = (".vtt", ".srt")
-_SUFFIXES = (".json", ".csv", *_CAPTIONS)
+_SUFFIXES = (".json", ".csv", ".vtt", ".srt")
 
 _COLUMNS = ("video", "start_seconds", "stop_seconds", "rank", "label", "score")
 
@@ -32,8 +32,7 @@ def check_report(path: Path, videos: int) -> None:
     """Raises RequestError, before any work is done, where `path` cannot hold a report on so many videos."""
     if not is_report(path):
         raise RequestError(f"cannot write {path.suffix or path} as text; use one of {' '.join(_SUFFIXES)}")
-    if path.suffix.lower() in _CAPTIONS and videos != 1:
-        raise RequestError(f"{path.suffix} holds captions of one video, not of {videos}; use .csv or .json")
+    cues.check_cues(path.suffix.lower(), videos)
 
 
 def write_report(
@@ -45,10 +44,9 @@ def write_report(
     Raises RequestError as `check_report` and `moments_of` do, OutputError where the file exists already or
     cannot be written.
     """
-    from moviola.media.sink import check_output
+    from moviola.media.text import write_text
 
     check_report(path, len(recognized.videos))
-    check_output(path, overwrite=overwrite)
     match path.suffix.lower():
         case ".csv":
             text = to_csv(recognized)
@@ -57,22 +55,13 @@ def write_report(
         case ".srt":
             text = to_srt(recognized.videos[0], span)
         case _:
-            text = json.dumps(recognized.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-    try:
-        _replace(path, text)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None
+            text = to_json(recognized)
+    write_text(path, text, overwrite=overwrite)
 
 
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        # A file name that is no text (any bytes may be one) is told with question marks.
-        partial.write_bytes(text.encode("utf-8", "replace"))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+def to_json(result: BaseModel) -> str:
+    """Everything a result says, to be read by people too."""
+    return json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
 
 
 def to_csv(recognized: Recognized) -> str:
@@ -106,19 +95,12 @@ def to_vtt(video: VideoLabels, span: Span | None = None) -> str:
 
     The score is the mean over the run. span: as in `moments_of`.
     """
-    cues = (
-        f"{_clock(cue.start)} --> {_clock(cue.stop)}\n{html.escape(cue.text, quote=False)}\n"
-        for cue in _cues(moments_of(video, span))
-    )
-    return "\n".join(["WEBVTT\n", *cues])
+    return cues.to_vtt(_cues(moments_of(video, span)))
 
 
 def to_srt(video: VideoLabels, span: Span | None = None) -> str:
-    """The same captions in SubRip's form: numbered, with a comma in the times, and nothing escaped."""
-    return "\n".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.stop, ',')}\n{cue.text}\n"
-        for number, cue in enumerate(_cues(moments_of(video, span)), 1)
-    )
+    """The same captions in SubRip's form."""
+    return cues.to_srt(_cues(moments_of(video, span)))
 
 
 def moments_of(video: VideoLabels, span: Span | None = None) -> list[Moment]:
@@ -135,16 +117,7 @@ def moments_of(video: VideoLabels, span: Span | None = None) -> list[Moment]:
     return [Moment(start_seconds=span[0], stop_seconds=span[1], labels=video.labels)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cue:
-    """start, stop: in milliseconds; it lasts for at least one."""
-
-    start: int
-    stop: int
-    text: str
-
-
-def _cues(moments: Iterable[Moment]) -> Iterator[_Cue]:
+def _cues(moments: Iterable[Moment]) -> Iterator[Cue]:
     run: list[Moment] = []
     for moment in moments:
         if run and not _goes_on(run[-1], moment):
@@ -158,27 +131,13 @@ def _cues(moments: Iterable[Moment]) -> Iterator[_Cue]:
 
 def _goes_on(before: Moment, after: Moment) -> bool:
     """Whether two moments share their first label, and no millisecond lies between them."""
-    joined = _milliseconds(after.start_seconds) <= _milliseconds(before.stop_seconds)
+    joined = milliseconds(after.start_seconds) <= milliseconds(before.stop_seconds)
     return joined and bool(after.labels) and after.labels[0].name == before.labels[0].name
 
 
-def _cue(run: list[Moment]) -> _Cue:
+def _cue(run: list[Moment]) -> Cue:
     lengths = [max(moment.stop_seconds - moment.start_seconds, 1e-6) for moment in run]
     scores = [moment.labels[0].score for moment in run]
     score = sum(a * b for a, b in zip(lengths, scores, strict=True)) / sum(lengths)
-    start, stop = _milliseconds(run[0].start_seconds), _milliseconds(run[-1].stop_seconds)
-    # An empty line would end a cue.
-    name = " ".join(run[0].labels[0].name.split())
-    return _Cue(start, max(stop, start + 1), f"{name} {100 * score:.0f} %")
-
-
-def _milliseconds(seconds: float) -> int:
-    """Captions know no time before zero."""
-    return max(0, round(seconds * 1000))
-
-
-def _clock(milliseconds: int, point: str = ".") -> str:
-    seconds, rest = divmod(milliseconds, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{rest:03}"
+    start, stop = milliseconds(run[0].start_seconds), milliseconds(run[-1].stop_seconds)
+    return Cue(start, max(stop, start + 1), f"{one_line(run[0].labels[0].name)} {100 * score:.0f} %")

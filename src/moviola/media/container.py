@@ -57,6 +57,11 @@ class ContainerSource:
     def timeline(self) -> Timeline:
         return self._timeline
 
+    @property
+    def numbered(self) -> bool:
+        """Whether its packets tell when each frame is shown, one packet for one frame."""
+        return self._index.numbered
+
     def read(
         self,
         *,

@@ -158,10 +158,16 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def alpha_beside(stream: VideoStream) -> bool:
+    """Whether transparency lies beside the picture, as WebM keeps it."""
+    # A copy made by FFmpeg says so twice, the second time in capitals.
+    return any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+
+
 def _codec(stream: VideoStream) -> VideoCodecContext:
     """The stream's own decoder, or the one that knows its alpha channel."""
     name = _WITH_ALPHA.get(stream.codec_context.name)
-    if name is None or stream.metadata.get("alpha_mode") != "1":
+    if name is None or not alpha_beside(stream):
         return stream.codec_context
     context = cast(VideoCodecContext, av.CodecContext.create(name, "r"))
     context.extradata = stream.codec_context.extradata

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from av.container import InputContainer
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from moviola.media import bitstream
 from moviola.media.source import Timeline
 
-_WITHOUT_PRESENTATION_TIMES = {"avi"}
+WITHOUT_PRESENTATION_TIMES = {"avi"}
 """Containers whose packet times are decode times under another name."""
 
 _ERRORS_IN_A_ROW = 32
@@ -74,21 +74,21 @@ class FrameIndex:
         return number if number < len(self.pts) and self.pts[number] == pts else None
 
 
-def read_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The stream's packets from the current position on, stepping over what cannot be read.
+def read_packets(container: InputContainer, *streams: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The streams' packets from the current position on, stepping over what cannot be read.
 
-    A packet that the demuxer knows to be cut off ends the reading. The flushing packet is left out.
+    A packet that the demuxer knows to be cut off ends the reading. Flushing packets are left out.
     """
     errors = 0
     while errors < _ERRORS_IN_A_ROW:
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(*streams):
                 if not packet.size:
                     continue
                 if packet.is_corrupt and container.format.name != "mpegts":
                     return
                 errors = 0
-                yield packet
+                yield cast("Packet[VideoStream]", packet)
             return
         except FFmpegError:
             errors += 1
@@ -118,7 +118,7 @@ def packets_tell(stream: VideoStream, format_name: str, packets: Sequence[Seen])
     times = [packet.pts for packet in packets if packet.shown]
     if None in times or len(set(times)) < len(times):
         return False
-    if format_name in _WITHOUT_PRESENTATION_TIMES and context.has_b_frames:
+    if format_name in WITHOUT_PRESENTATION_TIMES and context.has_b_frames:
         return False
     # Interlaced H.264 may keep the two fields of a frame in two packets. FFmpeg's AV_FIELD_PROGRESSIVE is 1.
     return not (context.name == "h264" and context.field_order > 1)

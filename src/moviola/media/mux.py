@@ -44,7 +44,7 @@ def mux(
             f"file:{path}",
             "w",
             format=encoding.container,
-            container_options=_container_options(encoding, sound),
+            container_options=_options(encoding, sound),
         ) as output,
     ):
         output.metadata.update(sound.metadata)
@@ -89,14 +89,19 @@ def _video_stream(output: OutputContainer, encoding: Encoding, header: RunHeader
     return stream
 
 
-def _container_options(encoding: Encoding, sound: Soundtrack) -> dict[str, str]:
-    if encoding.container not in ("mp4", "mov"):
-        return {}
+def _options(encoding: Encoding, sound: Soundtrack) -> dict[str, str]:
     ticks = (1 / encoding.time_base).numerator
+    options = container_options(encoding.container, (ticks, *sound.sample_rates))
+    return options | {"video_track_timescale": str(ticks)} if options else {}
+
+
+def container_options(container: str, ticks: Sequence[int]) -> dict[str, str]:
+    """What a muxer is told. ticks: of every track's clock in a second, the most important first."""
+    if container not in ("mp4", "mov"):
+        return {}
     # The movie's clock places late starts: at its usual 1 ms they would be rounded, picture and sound apart.
-    common = lcm(ticks, *sound.sample_rates)
+    common = lcm(*ticks)
     return {
         "movflags": "+faststart+use_metadata_tags",
-        "movie_timescale": str(common if common <= _LARGEST_TIMESCALE else ticks),
-        "video_track_timescale": str(ticks),
+        "movie_timescale": str(common if common <= _LARGEST_TIMESCALE else ticks[0]),
     }

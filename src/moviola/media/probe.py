@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from moviola.errors import MediaError
 from moviola.media import colour, info
+from moviola.media.decode import alpha_beside
 from moviola.media.index import FrameIndex, Seen, first_segment, packets_tell, scan
 from moviola.media.info import AudioTrack, Colour, MediaInfo, SubtitleTrack, VideoTrack
 from moviola.media.origin import LIMITS, MAX_PIXELS, Origin
@@ -68,7 +69,7 @@ def look(origin: Origin, stream_index: int | None = None, *, full: bool = False)
     Raises MediaError where there is no video that can be decoded.
     """
     with origin.open() as container:
-        videos = [stream for stream in container.streams.video if not _is_cover(stream)]
+        videos = [stream for stream in container.streams.video if not is_cover(stream)]
         stream = _choose(container, videos, stream_index, origin.name)
         picture, packets, complete = _walk(container, stream, full)
         if picture is None:
@@ -170,7 +171,7 @@ def _choose(
     return best if isinstance(best, VideoStream) and best in decodable else decodable[0]
 
 
-def _is_cover(stream: Stream) -> bool:
+def is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -200,7 +201,7 @@ def _video_track(stream: VideoStream) -> VideoTrack:
         coded_height=height,
         pixel_format=pixel_format,
         bit_depth=colour.bit_depth(pixel_format) if readable else 8,
-        alpha=(readable and colour.has_alpha(pixel_format)) or stream.metadata.get("alpha_mode") == "1",
+        alpha=(readable and colour.has_alpha(pixel_format)) or alpha_beside(stream),
         time_base=unit,
         start_seconds=float((stream.start_time or 0) * unit),
         duration_seconds=_stated_duration(stream),

@@ -138,22 +138,17 @@ class _FileSink:
         runs = self._runs(count)
         notes = list(self.encoding.notes)
         sound = Soundtrack.of(tracks, span)
-        with _writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self.encoding.container == IMAGES:
+        if self.encoding.container == IMAGES:
+            with _writing(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
                 write_stills(self.path, runs, recipe)
-                return notes + sound.left_out("an image sequence")
-            partial = self.path.with_name(f".{self.path.stem}.part{self.path.suffix}")
-            try:
-                if self.encoding.container in ANIMATIONS:
-                    assemble_animation(partial, runs, self.encoding, recipe)
-                    notes += sound.left_out(f"a {self.encoding.codec.upper()} file")
-                else:
-                    notes += mux(partial, runs, self.encoding, sound, metadata or {}, recipe)
-                _flush(partial)
-                os.replace(partial, self.path)
-            finally:
-                partial.unlink(missing_ok=True)
+            return notes + sound.left_out("an image sequence")
+        with replacing(self.path) as partial:
+            if self.encoding.container in ANIMATIONS:
+                assemble_animation(partial, runs, self.encoding, recipe)
+                notes += sound.left_out(f"a {self.encoding.codec.upper()} file")
+            else:
+                notes += mux(partial, runs, self.encoding, sound, metadata or {}, recipe)
         return notes
 
     def _file(self, number: int) -> Path:
@@ -202,6 +197,23 @@ class _RunWriter:
             for picture in self._encoder.finish():
                 self._file.add(picture)
         self._file.close()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write to, which becomes `path` at once on a clean exit; else nothing changes.
+
+    Folders on the way are made. Raises OutputError in one line for what the disk or the muxer says.
+    """
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            _flush(partial)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager

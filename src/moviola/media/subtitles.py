@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import struct
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
+
+from moviola.cues import escaped
 
 _TARGETS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 _TEXT_CODECS = {"subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"}
@@ -48,11 +51,27 @@ def attach(stream: Stream, output: OutputContainer) -> tuple[Write | None, str |
             None,
             f"subtitle track {stream.index} is left out: {codec} does not go into {output.format.name}",
         )
-    added = output.add_stream(target)
-    cast(SubtitleCodecContext, added.codec_context).subtitle_header = _ASS_HEADER
+    added = new_track(output)
     describe(added, stream)
     note = f"subtitle track {stream.index} became {target} without its styling (it was {codec})"
-    return lambda packet: _converted(packet, codec, target, added), note
+    return lambda packet: _converted(packet, codec, added), note
+
+
+def new_track(output: OutputContainer) -> Stream:
+    """An empty track of plain text, in the form that is the container's own."""
+    added = output.add_stream(_TARGETS[output.format.name.split(",")[0]])
+    cast(SubtitleCodecContext, added.codec_context).subtitle_header = _ASS_HEADER
+    return added
+
+
+def text_packet(text: str, track: Stream) -> Packet[Stream]:
+    """A packet of a `new_track`, without times. text: plain, at most 65535 bytes of UTF-8 in MP4 and MOV."""
+    codec = track.codec_context.name if track.codec_context else ""
+    data = (escaped(text) if codec == "webvtt" else text).encode("utf-8", "replace")
+    packet: Packet[Stream] = Packet(struct.pack(">H", len(data)) + data if codec == "mov_text" else data)
+    packet.is_keyframe = True
+    packet.stream = track
+    return packet
 
 
 def describe(added: Stream, stream: Stream) -> None:
@@ -73,7 +92,8 @@ def plain_text(payload: bytes, codec: str) -> str:
     if codec in ("ass", "ssa"):
         # Matroska keeps eight fields before the text.
         text = text.split(",", 8)[-1].replace("\\N", "\n").replace("\\n", "\n")
-    return _TAGS.sub("", text)
+    text = _TAGS.sub("", text)
+    return html.unescape(text) if codec == "webvtt" else text
 
 
 def moved(packet: Packet[Stream] | None, stream: Stream) -> Sequence[Packet[Stream]]:
@@ -83,19 +103,14 @@ def moved(packet: Packet[Stream] | None, stream: Stream) -> Sequence[Packet[Stre
     return (packet,)
 
 
-def _converted(
-    packet: Packet[Stream] | None, codec: str, target: str, stream: Stream
-) -> Sequence[Packet[Stream]]:
+def _converted(packet: Packet[Stream] | None, codec: str, track: Stream) -> Sequence[Packet[Stream]]:
     if packet is None:
         return ()
     text = plain_text(bytes(packet), codec).strip()
     if not text:
         return ()
-    data = text.encode()
-    new: Packet[Stream] = Packet(struct.pack(">H", len(data)) + data if target == "mov_text" else data)
+    new = text_packet(text, track)
     new.pts, new.dts, new.duration, new.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
-    new.is_keyframe = True
-    new.stream = stream
     return (new,)
 
 

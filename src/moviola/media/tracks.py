@@ -29,7 +29,7 @@ _FALLBACK = {
 }
 _OPUS_RATE = 48_000
 _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
-_FROM_ZERO = {"matroska", "webm"}
+FROM_ZERO = {"matroska", "webm"}
 """Containers without times below zero: their muxer would shift the picture too. Opus states its delay."""
 
 _NOT_IN_MOV = {"opus", "libopus", "flac", "truehd"}
@@ -125,9 +125,9 @@ class Soundtrack:
             ends = packet.pts is None and packet.dts is None
             if ends or not self._wanted(packet):
                 continue
-            yield from map(_timed, writes[packet.stream.index](packet))
+            yield from map(timed, writes[packet.stream.index](packet))
         for write in writes.values():
-            yield from map(_timed, write(None))
+            yield from map(timed, write(None))
 
     def _wanted(self, packet: Packet[Stream]) -> bool:
         if self.span is None:
@@ -166,7 +166,7 @@ def _attach(stream: Stream, output: OutputContainer) -> tuple[subtitles.Write | 
         return _recode(cast(AudioStream, stream), output)
     subtitles.describe(added, stream)
     has_delay = stream.codec_context.name in ("opus", "libopus")
-    if output.format.name in _FROM_ZERO and not has_delay:
+    if output.format.name in FROM_ZERO and not has_delay:
         return lambda packet: subtitles.moved(_from_zero(packet), added), None
     return lambda packet: subtitles.moved(packet, added), None
 
@@ -222,6 +222,7 @@ def _layout(stream: AudioStream) -> str:
     return _USUAL_LAYOUTS.get(stream.channels, name) if name.endswith("channels") else name
 
 
-def _timed(packet: Packet[Stream]) -> Timed:
+def timed(packet: Packet[Stream]) -> Timed:
+    """A packet and when it is to be decoded, or else shown."""
     ticks = packet.dts if packet.dts is not None else cast(int, packet.pts)
     return Timed(float(ticks * (packet.time_base or Fraction(0))), packet)

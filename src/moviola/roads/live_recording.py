@@ -19,7 +19,7 @@ from moviola.media.encoding import choose_encoding
 from moviola.media.sink import SegmentWriter, check_output, open_sink
 from moviola.overlay import Overlay
 from moviola.pipeline import Behind
-from moviola.roads.annotating import WHITE
+from moviola.roads.burning import white
 from moviola.roads.making import check_not_input
 from moviola.tasks import Label, Seen
 
@@ -136,7 +136,7 @@ class LiveRecording:
         info = self._clip.info
         self._encoding = choose_encoding(self._output, info, depth=8, alpha=False)
         self._sink = open_sink(self._output, self._work, self._encoding, overwrite=self._overwrite)
-        self._overlay = Overlay(top=self._top, white=WHITE.get(info.video.colour.transfer or "", 1.0))
+        self._overlay = Overlay(top=self._top, white=white(info))
         self._size = frames.width, frames.height
         self._segments, self._segment_stop = 0, -inf
 
