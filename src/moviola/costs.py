@@ -46,7 +46,8 @@ def cost(model: str, *, size: str | None = None, frames: int | None = None) -> M
     if isinstance(family, RecognizerFamily):
         return _recognizer(family, card, asked, frames)
     if card.denoiser is None:
-        raise RequestError(f"{card.id} has no weights, and so no such cost")
+        why = "its cost is not counted" if card.parts else "it has no weights, and so no such cost"
+        raise RequestError(f"{card.id}: {why}; `moviola models show {card.id}` tells its parameters")
     return _generator(card, asked, frames)
 
 

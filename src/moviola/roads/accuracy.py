@@ -50,6 +50,8 @@ def accuracy(request: Measure) -> Events:
     if request.model is None:
         raise RequestError("measure: model: accuracy is of a model; give --model")
     family, card = registry.find(request.model, task="recognize")
+    if card.recognition is None:
+        raise RequestError(f"{card.id} has no labels of its own, and so no accuracy; choose a classifier")
     options = validated(family.Options, request.options, card)
     clips = labelled(request.video)
     output = request.output or Path(
