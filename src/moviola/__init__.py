@@ -4,6 +4,9 @@
     moviola.sample("clip.mp4", n=16)                            exact frames
     moviola.generate("A serene lake at sunrise", model="cogvideox-5b", output="lake.mp4")
     moviola.edit("clip.mp4", "the same in the snow", output="snow.mp4")
+    moviola.ask("clip.mp4", "What happens?").text               questions; `moviola.chat` for several
+    moviola.caption("clip.mp4", dense=True, output="clip.srt")  what is to be seen, scene by scene
+    moviola.search("my-videos", "a dog jumps")                  the moments that a text describes
     moviola.recognize("clip.mp4", every="2s", output="clip.vtt")
     for seen in moviola.watch(0): ...                           what a camera shows, as it happens
     moviola.train("recognizer", "my-clips", name="mine")        one's own classes; then model="mine"
@@ -27,7 +30,10 @@ if TYPE_CHECKING:
     from moviola.clip import Clip
     from moviola.verbs import (
         again,
+        ask,
+        caption,
         cards,
+        chat,
         edit,
         generate,
         interpolate,
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
         recognize,
         remove,
         sample,
+        search,
         stream,
         train,
         watch,
@@ -47,7 +54,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Clip",
     "again",
+    "ask",
+    "caption",
     "cards",
+    "chat",
     "edit",
     "generate",
     "interpolate",
@@ -58,6 +68,7 @@ __all__ = [
     "recognize",
     "remove",
     "sample",
+    "search",
     "stream",
     "train",
     "watch",

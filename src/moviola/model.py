@@ -81,6 +81,13 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """The next piece of an answer's text, as it is made."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """Facts about the making that belong in the recipe; later ones replace earlier ones of the same name."""
 
@@ -94,7 +101,7 @@ class Result:
     value: Any
 
 
-Event = Progress | Note | Partial | Committed | Preview | Sound | Recorded | Seen | Result
+Event = Progress | Note | Partial | Committed | Preview | Sound | Spoken | Recorded | Seen | Result
 
 Events = Generator[Event, None, None]
 """Work under way. Closing it stops the work within one step."""

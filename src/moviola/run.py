@@ -6,7 +6,21 @@ import threading
 
 from moviola.model import Events
 from moviola.plan.plan import Plan
-from moviola.tasks import Again, Measure, Pull, Recognize, Sample, Synthesis, Task, Train, VideoTask, Watch
+from moviola.tasks import (
+    Again,
+    Ask,
+    Caption,
+    Measure,
+    Pull,
+    Recognize,
+    Sample,
+    Search,
+    Synthesis,
+    Task,
+    Train,
+    VideoTask,
+    Watch,
+)
 
 
 def run(request: Task, *, plan: Plan | None = None, stop: threading.Event | None = None) -> Events:
@@ -25,6 +39,18 @@ def run(request: Task, *, plan: Plan | None = None, stop: threading.Event | None
             from moviola.roads.video import make_video
 
             return make_video(request)
+        case Ask():
+            from moviola.roads.speaking import ask
+
+            return ask(request)
+        case Caption():
+            from moviola.roads.speaking import caption
+
+            return caption(request)
+        case Search():
+            from moviola.roads.searching import search
+
+            return search(request)
         case Recognize():
             from moviola.roads.recognizing import recognize
 

@@ -18,10 +18,20 @@ from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import MissingExtraError, ModelError, RequestError
 from moviola.film import film
-from moviola.model import Family, Result, WeightedFamily
+from moviola.model import Event, Family, Result, WeightedFamily
 from moviola.run import run
 from moviola.stage import Motion, Scene, Shot, Sprite
-from moviola.tasks import TASKS, Label, Recognized, Seen, Watched, request
+from moviola.tasks import (
+    TASKS,
+    Answer,
+    Captions,
+    Label,
+    Recognized,
+    SearchResult,
+    Seen,
+    Watched,
+    request,
+)
 
 _BOX = "32,20,32,32"
 """Where the sprite of `_scene` is."""
@@ -39,9 +49,12 @@ class Passed(BaseModel):
 def selftest(model: str) -> list[Passed]:
     """Try every task of a model: as it is, or where it has weights from a small random checkpoint.
 
-    The checkpoint is read by the same code as the published one. Raises MoviolaError when something fails.
+    The checkpoint is read by the same code as the published one. Raises MoviolaError when something fails,
+    RequestError for a model that runs elsewhere.
     """
     family, card = registry.find(model)
+    if card.hosted:
+        raise RequestError(f"{card.id} runs on a server; ask it something to try it")
     with _checkpoint(family, card) as (folder, tried):
         return [_try(tried, task, folder) for task in card.tasks]
 
@@ -76,27 +89,47 @@ def _try(card: ModelCard, task: str, checkpoint: Path | None) -> Passed:
     kind = next(kind for kind in TASKS if kind.verb == task)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        output = folder / "result.mp4"
-        fields = _least(card, task, folder) | {"model": card.id, "output": output}
+        fields = _least(card, task, folder) | {"model": card.id}
         if checkpoint is not None:
             fields["weights"] = checkpoint
         began = time.monotonic()
         *events, last = run(request(kind, fields))
         seconds = time.monotonic() - began
-        if not isinstance(last, Result) or not output.is_file():
+        if not isinstance(last, Result):
             raise ModelError(f"{card.id} ended {task} without a result")
-        if isinstance(last.value, Recognized | Watched):
+        if "output" in fields and not fields["output"].is_file():
+            raise ModelError(f"{card.id} ended {task} without an output")
+        frames = _checked(card, task, fields, events, last.value)
+    return Passed(model=card.id, task=task, frames=frames, seconds=seconds)
+
+
+def _checked(card: ModelCard, task: str, fields: dict[str, Any], events: list[Event], made: Any) -> int:
+    """How many frames a result is about, once it has proved to be one. Raises ModelError."""
+    match made:
+        case Recognized() | Watched():
             looks = [event.labels for event in events if isinstance(event, Seen)]
-            if isinstance(last.value, Recognized):
-                looks += [moment.labels for moment in last.value.moments]
+            if isinstance(made, Recognized):
+                looks += [moment.labels for moment in made.moments]
             _check_labels(card, task, looks)
-            return Passed(model=card.id, task=task, frames=last.value.frames, seconds=seconds)
-        decoded = sum(len(frames) for frames in Clip(output).chunks())
-        if decoded != last.value.frames:
-            raise ModelError(f"{card.id} promised {last.value.frames} frames, the file holds {decoded}")
-        if "video" in fields and not Clip(output).info.audio:
-            raise ModelError(f"{card.id} lost the sound in {task}")
-    return Passed(model=card.id, task=task, frames=decoded, seconds=seconds)
+            return made.frames
+        case Answer():
+            if not made.answer_tokens:
+                raise ModelError(f"{card.id} said nothing")
+            return made.frames
+        case Captions():
+            if len(made.moments) != 2:
+                raise ModelError(f"{card.id} described {len(made.moments)} scenes of two")
+            return made.frames
+        case SearchResult():
+            if len(made.found) != made.moments:
+                raise ModelError(f"{card.id} found {len(made.found)} of {made.moments} moments")
+            return made.moments
+    decoded = sum(len(frames) for frames in Clip(fields["output"]).chunks())
+    if decoded != made.frames:
+        raise ModelError(f"{card.id} promised {made.frames} frames, the file holds {decoded}")
+    if "video" in fields and not Clip(fields["output"]).info.audio:
+        raise ModelError(f"{card.id} lost the sound in {task}")
+    return decoded
 
 
 def _check_labels(card: ModelCard, task: str, looks: list[list[Label]]) -> None:
@@ -112,15 +145,12 @@ def _check_labels(card: ModelCard, task: str, looks: list[list[Label]]) -> None:
 def _least(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
     """The least a request for a task must say, with what the model needs beyond it."""
     size = card.native.size if card.native is not None else (96, 72)
-    match task:
-        case "interpolate":
-            return {"video": film(_scene(), folder / "rendered.mp4"), "factor": 2}
-        case "recognize":
-            return {"videos": film(_scene(), folder / "rendered.mp4"), "every": 0.4, "top": 1000}
-        case "watch":
-            return {"source": film(_scene(), folder / "rendered.mp4"), "every": 0.1, "top": 1000}
-        case "remove":
-            return {"video": film(_scene(), folder / "rendered.mp4"), "mask": _BOX}
+    if task in _LOOKING:
+        return _least_to_look(card, task, folder)
+    if task in ("interpolate", "remove"):
+        wanted = {"factor": 2} if task == "interpolate" else {"mask": _BOX}
+        video = film(_scene(), folder / "rendered.mp4")
+        return {"video": video, "output": folder / "result.mp4"} | wanted
     every: dict[str, Any] = {
         "prompt": "a disc over a hill",
         "image": Image.new("RGB", size, (90, 140, 200)),
@@ -128,10 +158,32 @@ def _least(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
         "reference": Image.new("RGB", size, (200, 90, 60)),
         "mask": f"0,0,{size[0] // 2},{size[1] // 2}",
     }
-    fields = {name: every[name] for name in card.needs}
+    fields = {name: every[name] for name in card.needs} | {"output": folder / "result.mp4"}
     if task == "edit":
         return fields | {"video": film(_scene(size), folder / "rendered.mp4"), "seed": 0}
     return fields | {"seed": 0}
+
+
+_LOOKING = ("ask", "caption", "search", "recognize", "watch")
+"""Tasks that make no video."""
+
+
+def _least_to_look(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
+    video = film(_scene(), folder / "rendered.mp4")
+    output = {"output": folder / "result.mp4"}
+    match task:
+        case "ask":
+            return {"videos": video, "question": "What happens?", "max_tokens": 4, "cache": False}
+        case "caption":
+            wanted = {"dense": True, "shortest": 0.2, "max_tokens": 4, "cache": False}
+            return {"videos": video} | wanted | output
+        case "search":
+            return {"folder": folder, "text": "a disc over a hill", "top": 1000}
+        case "recognize":
+            # Who has no labels of its own takes any.
+            labels = {} if card.recognition is not None else {"labels": ["a disc", "a square"]}
+            return {"videos": video, "every": 0.4, "top": 1000} | labels | output
+    return {"source": video, "every": 0.1, "top": 1000} | output
 
 
 def _scene(size: tuple[int, int] = (96, 72)) -> Scene:

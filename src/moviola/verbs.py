@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Callable, Generator
 from contextlib import closing
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from moviola import registry
 from moviola.card import ModelCard
@@ -14,10 +14,15 @@ from moviola.clip import Clip
 from moviola.media.info import MediaInfo
 from moviola.model import Events, Note, Result
 from moviola.plan.plan import Plan
+from moviola.roads import speaking
 from moviola.run import plan_of as _plan_of
 from moviola.run import run
 from moviola.tasks import (
     Again,
+    Answer,
+    Ask,
+    Caption,
+    Captions,
     Edit,
     Generate,
     Interpolate,
@@ -30,6 +35,8 @@ from moviola.tasks import (
     Sample,
     Sampled,
     Scores,
+    Search,
+    SearchResult,
     Seen,
     Synthesis,
     Task,
@@ -41,6 +48,9 @@ from moviola.tasks import (
     is_positional,
     request,
 )
+
+if TYPE_CHECKING:
+    from moviola.understanding.chat import Chat
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -112,6 +122,35 @@ def edit(video: Any, prompt: str | None = None, **fields: Any) -> VideoResult:
     return cast(VideoResult, _finish(request(Edit, {"video": video, "prompt": prompt} | fields)))
 
 
+@_of(Ask)
+def ask(videos: Any, question: str, **fields: Any) -> Answer:
+    return cast(Answer, _finish(request(Ask, {"videos": videos, "question": question} | fields)))
+
+
+def chat(videos: Any, **fields: Any) -> Chat:
+    """A talk about videos: they are seen once, and every question knows the ones before.
+
+        with moviola.chat("clip.mp4") as talk:
+            print(talk.ask("Who comes in?").text)
+            for word in talk.stream("And then?"):
+                print(word, end="", flush=True)
+
+    Takes the fields of `ask` but the question. Raises MoviolaError.
+    """
+    asked = cast(Ask, request(Ask, {"videos": videos} | fields))
+    return cast("Chat", _finish(speaking.chat(asked)))
+
+
+@_of(Caption)
+def caption(videos: Any, **fields: Any) -> Captions:
+    return cast(Captions, _finish(request(Caption, {"videos": videos} | fields)))
+
+
+@_of(Search)
+def search(folder: Any, text: str, **fields: Any) -> SearchResult:
+    return cast(SearchResult, _finish(request(Search, {"folder": folder, "text": text} | fields)))
+
+
 @_of(Recognize)
 def recognize(videos: Any, **fields: Any) -> Recognized:
     return cast(Recognized, _finish(request(Recognize, {"videos": videos} | fields)))
@@ -166,9 +205,9 @@ def pull(model: str, **fields: Any) -> Pulled:
     return cast(Pulled, _finish(request(Pull, {"model": model} | fields)))
 
 
-def _finish(request: Task) -> Any:
+def _finish(work: Task | Events) -> Any:
     """Run to the end; notes go to the `moviola` logger."""
-    with closing(run(request)) as events:
+    with closing(run(work) if isinstance(work, Task) else work) as events:
         for event in events:
             if isinstance(event, Note):
                 _log.info(event.text)

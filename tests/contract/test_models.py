@@ -28,7 +28,7 @@ def test_options_are_described_and_have_defaults(card):
         assert not field.is_required(), f"{card.id}: option {name} has no default"
 
 
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
+@pytest.mark.parametrize("card", [c for c in CARDS if not c.hosted], ids=lambda card: card.id)
 def test_the_whole_path_runs(card):
     passed = selftest(card.id)
     assert [result.task for result in passed] == list(card.tasks)

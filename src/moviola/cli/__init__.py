@@ -48,6 +48,7 @@ def moviola() -> None:
     """One system for every kind of video model."""
 
 
+_CHAT = click.Option(["--chat", "talk"], is_flag=True, help="ask question after question about the videos")
 _PLAN = click.Option(["--plan", "plan_only"], is_flag=True, help="say how it would be run and why, no more")
 
 
@@ -57,8 +58,14 @@ class _Verb(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         from moviola.cli.flags import parameters
 
-        plan = [_PLAN] if self._can_plan() else []
-        return [*parameters(self._task()), *plan, *super().get_params(ctx)]
+        given = parameters(self._task())
+        own = [_PLAN] if self._can_plan() else []
+        if self.name == "ask":
+            own = [_CHAT]
+            for parameter in given:
+                # Where one name is given by place, only `ask` can say whether it is video or question.
+                parameter.required = False
+        return [*given, *own, *super().get_params(ctx)]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from moviola.cli.flags import arguments
@@ -73,13 +80,18 @@ class _Verb(click.Command):
                 listed = [(name, metrics.find(name).SUMMARY) for name in metrics.names()]
                 formatter.write_dl([("accuracy", ACCURACY), *listed])
 
-    def do(self, as_json: bool, plan_only: bool = False, **given: Any) -> None:
+    def do(self, as_json: bool, plan_only: bool = False, talk: bool = False, **given: Any) -> None:
         from moviola.cli import show
         from moviola.roads.synthesis import prepare
         from moviola.run import run
-        from moviola.tasks import Synthesis, Watch, request
+        from moviola.tasks import Caption, Synthesis, Watch, request
 
         fields = {name: value for name, value in given.items() if value is not None}
+        if self.name == "ask":
+            from moviola.cli.asking import ask
+
+            ask(fields, talk=talk, as_json=as_json)
+            return
         asked = request(self._task(), fields)
         if plan_only and isinstance(asked, Synthesis):
             prepared = prepare(asked)
@@ -97,6 +109,8 @@ class _Verb(click.Command):
         result = show.follow(run(asked))
         if as_json:
             show.as_json(result)
+        elif isinstance(asked, Caption):
+            show.captions(result, asked.format)
         else:
             show.summary(result)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,18 @@ from pydantic import BaseModel
 
 from moviola.card import ModelCard
 from moviola.media.info import MediaInfo, VideoTrack
-from moviola.model import Events, Note, Progress, Result
+from moviola.model import Event, Events, Note, Progress, Result, Spoken
 from moviola.plan.plan import Plan
 from moviola.tasks import (
     AccuracyScores,
+    Captions,
     Generate,
     Label,
     Pulled,
     Recognized,
     Sampled,
     Scores,
+    SearchResult,
     Synthesis,
     Trained,
     VideoLabels,
@@ -34,13 +36,27 @@ if TYPE_CHECKING:
     from moviola.costs import ModelCost
 
 
-def follow(events: Events) -> Any:
-    """Run to the end and return the result's value, showing progress where stderr is a terminal."""
+def follow(events: Events, *, words: bool = False) -> Any:
+    """Run to the end and return the result's value, showing progress where stderr is a terminal.
+
+    words: print what is said as it is said; a bar, which would be in its way, then goes.
+    """
     with closing(events):
+        if words:
+            return _with_lines(_printed(events))
         return _with_bar(events) if sys.stderr.isatty() else _with_lines(events)
 
 
-def _with_lines(events: Events) -> Any:
+def _printed(events: Events) -> Iterator[Event]:
+    for event in events:
+        if isinstance(event, Spoken):
+            click.echo(event.text, nl=False)
+            sys.stdout.flush()
+        else:
+            yield event
+
+
+def _with_lines(events: Iterable[Event]) -> Any:
     for event in events:
         if isinstance(event, Note):
             click.echo(f"note: {event.text}", err=True)
@@ -104,6 +120,8 @@ def summary(result: BaseModel) -> None:
                 _labels_of(video, alone=len(result.videos) == 1)
             if result.output is not None:
                 click.echo(result.output)
+        case SearchResult():
+            _found(result)
         case Trained():
             five = "" if result.top5 is None else f" (among the first five: {result.top5:.1f} %)"
             click.echo(
@@ -126,6 +144,24 @@ def summary(result: BaseModel) -> None:
                 click.echo(f"frame {index} at {seconds:.6f} s{name}")
         case _:
             as_json(result)
+
+
+def captions(result: Captions, form: str) -> None:
+    """What was said, in one of the formats of `Caption`; or where it was written."""
+    if result.output is not None:
+        click.echo(result.output)
+        return
+    from moviola.captions import to_text
+
+    click.echo(to_text(result, form), nl=False)
+
+
+def _found(result: SearchResult) -> None:
+    for moment in result.found:
+        span = f"{moment.start_seconds:8.2f} – {moment.stop_seconds:.2f} s"
+        click.echo(f"{moment.similarity:.3f}  {span}  {moment.video}")
+    for name, why in result.unreadable.items():
+        click.echo(f"note: left out {name}: {why}", err=True)
 
 
 def _accuracy(result: AccuracyScores) -> None:

@@ -1,0 +1,69 @@
+"""A talk about videos: they are seen once, then asked about again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from math import inf
+from typing import Self
+
+from moviola.clip import Clip
+from moviola.errors import RequestError
+from moviola.model import Event, Note
+from moviola.tasks import Answer, Ask, Shown
+from moviola.understanding.asking import answer_to, form_of
+from moviola.understanding.looking import Looked, look
+from moviola.understanding.speaker import Speaker, Talk
+
+
+class Chat:
+    """Open until it is closed; what it holds (what was seen and read) goes with it."""
+
+    def __init__(self, talk: Talk, model: str, request: Ask, looked: Looked) -> None:
+        self.model = model
+        self._talk: Talk | None = talk
+        self._request, self._looked = request, looked
+        self._form = form_of(request)
+
+    @property
+    def shown(self) -> list[Shown]:
+        """What was seen of the videos."""
+        return self._looked.shown
+
+    def ask(self, question: str) -> Answer:
+        """The answer to a question, which may refer to those before. Raises MoviolaError."""
+        words = self.stream(question)
+        while True:
+            try:
+                next(words)
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+
+    def stream(self, question: str) -> Generator[str, None, Answer]:
+        """The same piece by piece. Closing it ends the answer, and the talk goes on."""
+        if not question.strip():
+            raise RequestError("ask: question: the question is empty")
+        if self._talk is None:
+            raise RequestError("this talk was closed; open another with moviola.chat")
+        return answer_to(question, self._talk, self._looked, self.model, self._request, self._form)
+
+    def close(self) -> None:
+        self._talk = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_chat(speaker: Speaker, model: str, request: Ask, clips: list[Clip]) -> Generator[Event, None, Chat]:
+    """See the videos of a request once. Raises RequestError for a model that answers single questions."""
+    if not speaker.facts.chat:
+        raise RequestError(
+            f"{model} answers single questions, and cannot talk; ask it, or take another model"
+        )
+    form_of(request)
+    looked = yield from look(speaker, request, clips, "", part=inf)
+    yield from map(Note, looked.notes)
+    return Chat(speaker.talk(looked.seen, request.system), model, request, looked)
