@@ -8,13 +8,13 @@ from moviola import registry
 from moviola.model import Events
 from moviola.roads.making import validated
 from moviola.roads.recognizing import Given, loaded
-from moviola.searching.finding import folder_of
+from moviola.searching.finding import folder_of, videos_in
 from moviola.tasks.understanding import Search
 
 
 def search(request: Search) -> Events:
     """Do a `Search`. The last event is a `Result` with a `SearchResult`. Raises MoviolaError."""
-    folder_of(request)  # before anything is loaded
+    videos_in(folder_of(request))  # before anything is loaded
     family, card = registry.find(request.model, task=request.verb)
     options = validated(family.Options, request.options, card)
     model, _ = yield from loaded(request, family, card)

@@ -12,7 +12,7 @@ from moviola.card import Embedding
 from moviola.errors import InputError
 from moviola.model import Context, Events, Result
 from moviola.searching.embedder import Embedder
-from moviola.searching.indexing import SHORTEST, listed, update
+from moviola.searching.indexing import SHORTEST, Listing, listed, update
 from moviola.searching.store import Hit, Key, opened
 from moviola.tasks.understanding import Found, Search, SearchResult
 
@@ -38,11 +38,7 @@ def search(embedder: Embedder, request: Search, context: Context) -> Events:
     facts = embedder.card.embedding
     assert facts is not None, f"{embedder.card.id} embeds nothing"
     folder = folder_of(request)
-    listing = listed(folder)
-    if "." in listing.closed:
-        raise InputError(f"{folder} cannot be looked into: {listing.closed['.']}")
-    if not listing.videos:
-        raise InputError(f"there are no videos in {folder}, nor in the folders in it")
+    listing = videos_in(folder)
     every = request.every or facts.seconds
     batch = request.batch or _BATCH[embedder.device.type]
     path = request.index or folder / INDEX
@@ -74,6 +70,16 @@ def search(embedder: Embedder, request: Search, context: Context) -> Events:
             elapsed_seconds=time.monotonic() - began,
         )
     )
+
+
+def videos_in(folder: Path) -> Listing:
+    """What there is to look through. Raises InputError where that is nothing."""
+    listing = listed(folder)
+    if "." in listing.closed:
+        raise InputError(f"{folder} cannot be looked into: {listing.closed['.']}")
+    if not listing.videos:
+        raise InputError(f"there are no videos in {folder}, nor in the folders in it")
+    return listing
 
 
 def folder_of(request: Search) -> Path:
