@@ -140,9 +140,13 @@ class Library:
         return self._build.fit(self.processor, frames, height, width)
 
     def tokens(self, frames: int, height: int, width: int) -> int:
-        """Counted by preparing black pictures of the fitted size: what the processor makes of them."""
-        one = torch.zeros(1, 3, height, width, dtype=torch.uint8)
-        pictures = self.fit(frames, height, width)(one).expand(frames, -1, -1, -1)
+        """Counted by preparing black and white pictures of the fitted size: what the processor makes of them.
+
+        By turns, as some leave out what looks like the frame before.
+        """
+        pair = torch.zeros(2, 3, height, width, dtype=torch.uint8)
+        pair[1] = 255
+        pictures = self.fit(frames, height, width)(pair)[torch.arange(frames) % 2]
         text, _ = self.prepared(pictures, np.arange(frames, dtype=np.float64), 0, frames)
         return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
@@ -179,7 +183,8 @@ class Library:
                 self._build.modality: _output([each.tensors for each in features])
             }
             for name in self._build.kept:
-                vision[name] = torch.cat([self._here(each.tensors[name]) for each in features])
+                # Positions are reckoned from them, which bfloat16 would blur.
+                vision[name] = torch.cat([each.tensors[name].to(self._device) for each in features])
             if "mm_token_type_ids" in self.processor.model_input_names:
                 kinds = self.processor.create_mm_token_type_ids(ids.tolist())
                 vision["mm_token_type_ids"] = torch.tensor(kinds, device=ids.device)
@@ -187,14 +192,15 @@ class Library:
             positions = self._positions(ids, mask, fresh=bool(features))
             if positions is not None:
                 vision["position_ids"] = positions
-        output = self.network(
-            input_ids=ids,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-            **vision,
-        )
+        with quiet():
+            output = self.network(
+                input_ids=ids,
+                attention_mask=mask,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+                **vision,
+            )
         logits: Tensor = output.logits[:, -1].float()
         return logits
 
@@ -250,7 +256,11 @@ def _output(videos: Sequence[Mapping[str, Tensor]]) -> Any:
     """The output of a vision tower again, for several videos in order."""
     names = videos[0].keys()
     if _POOLED in names:
-        return BaseModelOutputWithPooling(pooler_output=torch.cat([video[_POOLED] for video in videos]))
+        pooled = [video[_POOLED] for video in videos]
+        if len({each.shape[1:] for each in pooled}) > 1:
+            # Videos of different lengths, each in one piece: as one that is as long as all of them.
+            pooled = [torch.cat([each.flatten(0, 1) for each in pooled])[None]]
+        return BaseModelOutputWithPooling(pooler_output=torch.cat(pooled))
     output: Any = BaseModelOutputWithPooling()
     output.pooler_output = [video[f"{_POOLED}[]"] for video in videos]
     layers = [name for name in names if name.startswith(_DEEP)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tokenizers
 import torch
+import transformers
 from torch import nn
 
 from moviola.card import ModelCard
@@ -30,10 +31,15 @@ def saved(
     parts: the networks that the card's parts count, by name. facts: of `understanding`, where they
     differ.
     """
-    assert card.understanding is not None
     with quiet():
         network.save_pretrained(str(folder), safe_serialization=True)
         processor.save_pretrained(str(folder))
+    return described(card, parts, **facts)
+
+
+def described(card: ModelCard, parts: Mapping[str, nn.Module], **facts: Any) -> ModelCard:
+    """The card of a small checkpoint. parts, facts: as of `saved`."""
+    assert card.understanding is not None
     counted = tuple(
         part.model_copy(update={"parameters": sum(p.numel() for p in parts[part.name].parameters())})
         for part in card.parts
@@ -61,6 +67,26 @@ def bytes_tokenizer(kind: Any, *marks: str, **given: Any) -> Any:
     """A tokenizer of transformers whose pieces are single bytes. marks: special tokens beside them."""
     pieces = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     tokenizer = kind(vocab={piece: number for number, piece in enumerate(pieces)}, merges=[], **given)
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": list(marks)}, replace_extra_special_tokens=False
+    )
+    return tokenizer
+
+
+def llama_tokenizer(words: Sequence[str], *marks: str) -> Any:
+    """A tokenizer of Llama's kind, with a space before each text: ASCII and a few words.
+
+    Of the bytes that stand for all else there is only the end of a line: what a random network says would be
+    no text. marks: special tokens beside them.
+    """
+    special = ["<unk>", "<s>", "</s>"]
+    single = ["<0x0A>", "\u2581", *map(chr, range(33, 127))]
+    spaced = [f"\u2581{word}" for word in words]
+    merges = dict.fromkeys((word[:end], word[end]) for word in spaced for end in range(1, len(word)))
+    pieces = dict.fromkeys(special + single + ["".join(pair) for pair in merges])
+    tokenizer = transformers.LlamaTokenizer(
+        vocab={piece: number for number, piece in enumerate(pieces)}, merges=list(merges), add_bos_token=True
+    )
     tokenizer.add_special_tokens(
         {"additional_special_tokens": list(marks)}, replace_extra_special_tokens=False
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from moviola.frames import Seconds
+from moviola.understanding.wording import describes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,8 @@ class Dialect:
         has `{videos}`, for each of which `video` stands: it has `{video}`, what the network makes of it.
     closing: what ends an answer before the next question.
     stops: tokens that end an answer.
+    description: stands for `first` where Moviola asks for a description in its own words, for a model that
+        describes what it sees without a word; None where it is asked.
     prelude: what stands before an answer as long as it is the last one. When the next question comes it is
         taken out of the talk, together with the thoughts.
     thoughts: what ends thoughts that come before an answer; None where there are none. aloud: whether they
@@ -40,6 +43,7 @@ class Dialect:
     video: str
     closing: str
     stops: tuple[str, ...]
+    description: str | None = None
     prelude: str = ""
     thoughts: str | None = None
     aloud: bool = False
@@ -48,7 +52,8 @@ class Dialect:
         """A talk up to the prelude of its first answer. videos: what stands for each of them."""
         opening = self.opening if system is None or self.system is None else _put(self.system, system=system)
         shown = "".join(_put(self.video, video=video) for video in videos)
-        return opening + _put(self.first, videos=shown, question=question)
+        first = self.first if self.description is None or not describes(question) else self.description
+        return opening + _put(first, videos=shown, question=question)
 
     def going_on(self, question: str) -> str:
         """What follows an answer, up to the prelude of the next."""
