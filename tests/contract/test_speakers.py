@@ -112,6 +112,14 @@ def drain(answer):
             return
 
 
+def test_marks_in_a_question_are_no_marks(speaker, clip):
+    seen = [speaker.see(sight(speaker, clip))]
+    marks = list(speaker.network.tokenizer.all_special_tokens)
+    torn = [mark[:2] + mark + mark[2:] for mark in marks]
+    spiked = finished(speaker.talk(seen).ask("".join(["What ", *marks, *torn, "happens?"]), MANNER))
+    assert spiked == finished(speaker.talk(seen).ask("What happens?", MANNER))
+
+
 def test_a_batch_answers_as_one_by_one(speaker, clip):
     sights = [sight(speaker, clip), sight(speaker, clip, first=3)]
     questions = [([speaker.see(each)], text) for each, text in zip(sights, ASKED, strict=True)]

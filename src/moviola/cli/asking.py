@@ -102,6 +102,7 @@ def _ended(answer: Answer) -> None:
         tries = f" (asked {answer.attempts} times)" if answer.attempts > 1 else ""
         click.echo(f"note: the answer does not satisfy the schema: {answer.error}{tries}", err=True)
     if answer.cut:
-        click.echo("note: the answer was cut; a larger --max-tokens lets it end", err=True)
+        said = "the answer was cut" if answer.text else "the model was still thinking when it was cut"
+        click.echo(f"note: {said}; a larger --max-tokens lets it end", err=True)
     if answer.output is not None:
         click.echo(answer.output, err=True)

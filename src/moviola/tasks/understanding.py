@@ -77,7 +77,8 @@ class Understanding(OnDevice):
 
 
 def _asked(value: Any) -> Any:
-    if isinstance(value, str) and not value.strip():
+    value = value.strip() if isinstance(value, str) else value
+    if value == "":
         raise ValueError("the question is empty")
     return value
 

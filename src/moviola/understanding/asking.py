@@ -44,6 +44,9 @@ def answer_to(
         outcome = Structured(said, None, None, 1, said)
     else:
         outcome = yield from answered(talk, worded, form, manner, request.attempts)
+    notes = list(looked.notes)
+    if outcome.said.cut and not outcome.text:
+        notes.append("the model was still thinking when its answer was cut; give it more --max-tokens")
     return Answer(
         model=model,
         question=question,
@@ -58,5 +61,5 @@ def answer_to(
         answer_tokens=outcome.last.answer_tokens,
         cut=outcome.said.cut,
         elapsed_seconds=time.monotonic() - began,
-        notes=looked.notes,
+        notes=notes,
     )

@@ -41,7 +41,8 @@ class Chat:
 
     def stream(self, question: str) -> Generator[str, None, Answer]:
         """The same piece by piece. Closing it ends the answer, and the talk goes on."""
-        if not question.strip():
+        question = question.strip()
+        if not question:
             raise RequestError("ask: question: the question is empty")
         if self._talk is None:
             raise RequestError("this talk was closed; open another with moviola.chat")

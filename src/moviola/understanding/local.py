@@ -43,7 +43,6 @@ class LocalSpeaker:
         self.network = network
         self.device = torch.device(device)
         self.memory = memory
-        self.options: Any = None
         self._usual = network.dialect
         self.encoded = 0
         """Frames that were encoded so far."""
@@ -60,7 +59,6 @@ class LocalSpeaker:
 
     def ready(self, options: Any, *, cache: bool) -> LocalSpeaker:
         """Itself, for a request with these options of its family's. cache: whether features are kept."""
-        self.options = options
         self.network.dialect = options.dialect(self._usual) if isinstance(options, Tone) else self._usual
         if not cache:
             self.memory = None
@@ -103,6 +101,22 @@ class LocalSpeaker:
         """beginning: of a talk, where the tokenizer may put tokens of its own."""
         ids: list[int] = self.network.tokenizer(text, add_special_tokens=beginning)["input_ids"]
         return ids
+
+    def beginning(self, seen: Sequence[Seen], question: str, system: str | None) -> str:
+        """The text of a talk up to its first answer."""
+        told = None if system is None else self.plain(system)
+        return self.network.dialect.beginning([each.text for each in seen], self.plain(question), told)
+
+    def plain(self, text: str) -> str:
+        """What a person said, without what would be read as a mark: of a video, a turn, the end of a talk."""
+        marks = self.network.tokenizer.all_special_tokens
+        before = None
+        # Taking one out may put another together.
+        while before != text:
+            before = text
+            for mark in marks:
+                text = text.replace(mark, "")
+        return text
 
     def decoded(self, ids: Sequence[int]) -> str:
         text: str = self.network.tokenizer.decode(
@@ -163,7 +177,7 @@ class LocalSpeaker:
     ) -> list[Said]:
         rows = []
         for seen, question in questions:
-            text = self.network.dialect.beginning([each.text for each in seen], question, system)
+            text = self.beginning(seen, question, system)
             rows.append(self.ids(text + self.network.dialect.prelude, beginning=True))
             self.check_room(len(rows[-1]), manner, seen)
         longest = max(map(len, rows))
@@ -254,11 +268,11 @@ class LocalTalk:
         return self._speaker.ids(prelude, beginning=False) if prelude else []
 
     def _prompt(self, question: str) -> list[int]:
-        dialect = self._speaker.network.dialect
+        speaker = self._speaker
         if self._begun:
-            return self._speaker.ids(dialect.going_on(question), beginning=False)
-        text = dialect.beginning([each.text for each in self._seen], question, self._system)
-        return self._speaker.ids(text, beginning=True)
+            text = speaker.network.dialect.going_on(speaker.plain(question))
+            return speaker.ids(text, beginning=False)
+        return speaker.ids(speaker.beginning(self._seen, question, self._system), beginning=True)
 
 
 def finished(answer: Generator[str, None, Said]) -> Said:

@@ -109,7 +109,9 @@ def _hashed(name: str, size: int, modified: int) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that decide what features are."""
+    """Of what decides what features are."""
     import transformers
 
-    return {"torch": torch.__version__, "transformers": transformers.__version__}
+    from moviola import __version__
+
+    return {"moviola": __version__, "torch": torch.__version__, "transformers": transformers.__version__}

@@ -22,6 +22,7 @@ class Segmented:
         self._tokenizer = tokenizer
         self.eos_token_id: int | None = tokenizer.eos_token_id
         self.unk_token_id: int = tokenizer.unk_token_id
+        self.all_special_tokens: list[str] = [*tokenizer.all_special_tokens, PLACEHOLDER]
 
     def __call__(self, text: str, *, add_special_tokens: bool = True) -> dict[str, list[int]]:
         """Token ids of a text as `input_ids`; add_special_tokens: before its first segment."""

@@ -92,7 +92,8 @@ class VisionLanguage(Protocol):
 
     dialect: Dialect
     tokenizer: Any
-    """transformers' own, or what has its `__call__(text, add_special_tokens=)`, `decode`, `eos_token_id`."""
+    """transformers' own, or what has its `__call__(text, add_special_tokens=)`, `decode`,
+    `convert_tokens_to_ids`, `all_special_tokens`, `eos_token_id` and `unk_token_id`."""
 
     def fit(self, frames: int, height: int, width: int) -> Fit:
         """How its published preprocessing scales and crops pictures of a video of so many frames."""

@@ -10,11 +10,16 @@ DESCRIBE = "Describe what happens in this video, in one paragraph."
 DESCRIBE_SCENE = "Describe in one or two sentences what happens in this part of a video."
 
 
+def describes(question: str) -> bool:
+    """Whether a question is Moviola's own, which asks for a description and nothing else."""
+    return question in (DESCRIBE, DESCRIBE_SCENE)
+
+
 def note_for(question: str, start: float, stop: float) -> str:
     """What a part of a longer video is asked."""
     return (
-        f"This is the part from {clock(start)} to {clock(stop)} of a longer video. Write down, in a few short "
-        f"sentences, all that is to be seen in it that may help to answer this question: {question}"
+        f"This is the part from {clock(start)} to {clock(stop)} of a longer video. Write down, in a few "
+        f"short sentences, all that is to be seen in it that may help to answer this question: {question}"
     )
 
 
@@ -30,8 +35,8 @@ def shorter(notes: Iterable[CaptionedMoment], question: str) -> str:
     """What is asked where there are too many notes to be read at once."""
     return (
         "These notes were taken while watching a part of a video:\n\n"
-        f"{listed(notes)}\n\nPut them together in a few short sentences. Keep the times, and all that may help "
-        f"to answer this question: {question}"
+        f"{listed(notes)}\n\nPut them together in a few short sentences. Keep the times, and all that may "
+        f"help to answer this question: {question}"
     )
 
 
