@@ -21,6 +21,11 @@ FAMILIES = {
     for card in registry.cards()
     if card.understanding is not None and not card.hosted
 }
+SPEAKERS = [
+    card
+    for card in registry.cards()
+    if (card.understanding is not None or card.embedding is not None) and not card.hosted
+]
 MANNER = Manner(max_tokens=10)
 ASKED = "What?", "Who is there, and why?"
 LENGTH = 3.0
@@ -104,6 +109,25 @@ def test_another_question_encodes_no_frame_and_answers_as_if_all_had_been_read_a
     assert second.text == speaker.decoded([each for each in drawn if each not in speaker.stop_ids]).strip()
 
 
+@pytest.mark.parametrize("card", SPEAKERS, ids=lambda card: card.id)
+def test_the_page_of_speakers_has_its_line(card, monkeypatch):
+    docs = Path(__file__).parents[2] / "docs"
+    monkeypatch.syspath_prepend(str(docs))
+    from speakers import PAGE, embedder
+    from speakers import speaker as row
+
+    line = row(card) if card.understanding is not None else embedder(card)
+    assert line in PAGE.read_text().splitlines(), "run: python docs/speakers.py"
+
+
+@pytest.mark.parametrize("card", SPEAKERS, ids=lambda card: card.id)
+def test_scores_have_a_source_and_are_percentages(card):
+    facts = card.understanding or card.embedding
+    for score in facts.scores:
+        assert score.source
+        assert 5 < score.value < 100
+
+
 def drain(answer):
     while True:
         try:
@@ -114,7 +138,7 @@ def drain(answer):
 
 def test_marks_in_a_question_are_no_marks(speaker, clip):
     seen = [speaker.see(sight(speaker, clip))]
-    marks = list(speaker.network.tokenizer.all_special_tokens)
+    marks = sorted(speaker.marks)
     torn = [mark[:2] + mark + mark[2:] for mark in marks]
     spiked = finished(speaker.talk(seen).ask("".join(["What ", *marks, *torn, "happens?"]), MANNER))
     assert spiked == finished(speaker.talk(seen).ask("What happens?", MANNER))

@@ -51,6 +51,9 @@ class LocalSpeaker:
         self.stop_ids = {end for end in ends if end is not None and end != unknown}
         if network.tokenizer.eos_token_id is not None:
             self.stop_ids.add(network.tokenizer.eos_token_id)
+        # Conversions add marks that transformers does not list among the special ones.
+        added = getattr(network.tokenizer, "added_tokens_decoder", {}).values()
+        self.marks = {*network.tokenizer.all_special_tokens, *(str(mark) for mark in added if mark.special)}
         self.stop_texts = [
             stop
             for stop, end in zip(network.dialect.stops, ends, strict=True)
@@ -109,12 +112,11 @@ class LocalSpeaker:
 
     def plain(self, text: str) -> str:
         """What a person said, without what would be read as a mark: of a video, a turn, the end of a talk."""
-        marks = self.network.tokenizer.all_special_tokens
         before = None
         # Taking one out may put another together.
         while before != text:
             before = text
-            for mark in marks:
+            for mark in self.marks:
                 text = text.replace(mark, "")
         return text
 

@@ -73,21 +73,27 @@ def bytes_tokenizer(kind: Any, *marks: str, **given: Any) -> Any:
     return tokenizer
 
 
-def llama_tokenizer(words: Sequence[str], *marks: str) -> Any:
+def converted(tokenizer: Any) -> Any:
+    """The same with the marks that transformers' conversions of LLaVA's weights give it.
+
+    They are special, and yet none of what transformers lists as a tokenizer's special tokens.
+    """
+    marks = (tokenizers.AddedToken(mark, special=True, normalized=False) for mark in ("<image>", "<video>"))
+    tokenizer.add_tokens(list(marks), special_tokens=True)
+    return tokenizer
+
+
+def llama_tokenizer(words: Sequence[str]) -> Any:
     """A tokenizer of Llama's kind, with a space before each text: ASCII and a few words.
 
     Of the bytes that stand for all else there is only the end of a line: what a random network says would be
-    no text. marks: special tokens beside them.
+    no text.
     """
     special = ["<unk>", "<s>", "</s>"]
     single = ["<0x0A>", "\u2581", *map(chr, range(33, 127))]
     spaced = [f"\u2581{word}" for word in words]
     merges = dict.fromkeys((word[:end], word[end]) for word in spaced for end in range(1, len(word)))
     pieces = dict.fromkeys(special + single + ["".join(pair) for pair in merges])
-    tokenizer = transformers.LlamaTokenizer(
+    return transformers.LlamaTokenizer(
         vocab={piece: number for number, piece in enumerate(pieces)}, merges=list(merges), add_bos_token=True
     )
-    tokenizer.add_special_tokens(
-        {"additional_special_tokens": list(marks)}, replace_extra_special_tokens=False
-    )
-    return tokenizer
