@@ -295,7 +295,7 @@ def _parameters(card: ModelCard) -> str:
 
 def _here(card: ModelCard, disk: OnDisk | None) -> str:
     if not card.weights:
-        return "ready"
+        return "on a server" if card.hosted else "ready"
     if disk is None:
         return "not here"
     return gigabytes(disk.bytes) if disk.complete else f"{gigabytes(disk.bytes)} so far"
