@@ -3,7 +3,7 @@
 import pytest
 
 from moviola import weights
-from moviola.card import ModelCard
+from moviola.card import ModelCard, Understanding
 from moviola.errors import InputError
 from pulls import RECOGNITION, card, one_line
 
@@ -22,6 +22,13 @@ class TestGivenFolder:
     def test_that_holds_no_weights(self, tmp_path, name):
         if name is not None:
             (tmp_path / name).touch()
+        with one_line(InputError, "holds no weights", str(tmp_path)):
+            weights.folders(card(), tmp_path)
+
+    def test_of_a_model_that_speaks_may_be_pickled(self, tmp_path):
+        (tmp_path / "pytorch_model.bin").touch()
+        speaking = Understanding(frames=8, max_frames=8, context=512, layers=1, key_width=1)
+        assert weights.folders(card(understanding=speaking), tmp_path) == (tmp_path,)
         with one_line(InputError, "holds no weights", str(tmp_path)):
             weights.folders(card(), tmp_path)
 

@@ -27,16 +27,9 @@ def read(
 ) -> Tensor:
     """`VisionLanguage.read` for a causal language model of transformers.
 
-    placeholder: the token that stands for a feature. The first ones of a row are taken: one that a question
-    itself holds stays what it is.
+    placeholder: see `inputs`.
     """
-    embedded = language.get_input_embeddings()(ids)
-    for row, videos in enumerate(seen):
-        if not videos:
-            continue
-        features = torch.cat([video.tensors[FEATURES] for video in videos]).to(embedded)
-        places = (ids[row] == placeholder).nonzero()[: len(features), 0]
-        embedded[row, places] = features
+    embedded = inputs(language, placeholder, ids, seen)
     positions = None if mask is None else (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     output = language(
         inputs_embeds=embedded,
@@ -48,6 +41,22 @@ def read(
     )
     logits: Tensor = output.logits[:, -1].float()
     return logits
+
+
+def inputs(language: Any, placeholder: int, ids: Tensor, seen: Sequence[Sequence[Features]]) -> Tensor:
+    """What a language model of transformers reads for tokens (B, L): (B, L, width).
+
+    placeholder: the token that stands for a feature. The first ones of a row are taken: one that a question
+    itself holds stays what it is.
+    """
+    embedded: Tensor = language.get_input_embeddings()(ids)
+    for row, videos in enumerate(seen):
+        if not videos:
+            continue
+        features = torch.cat([video.tensors[FEATURES] for video in videos]).to(embedded)
+        places = (ids[row] == placeholder).nonzero()[: len(features), 0]
+        embedded[row, places] = features
+    return embedded
 
 
 def entries(folder: Path) -> Iterator[tuple[str, Tensor]]:

@@ -16,6 +16,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.video_processing_utils import BaseVideoProcessor
 from transformers.video_utils import VideoMetadata
 
+from moviola.errors import InputError
 from moviola.frames import Seconds
 from moviola.plan.plan import Plan
 from moviola.understanding.placing import placed
@@ -111,6 +112,20 @@ class Build:
     prepare: Prepare = as_video
 
 
+def pretrained(kind: Any, folder: Path, plan: Plan, **how: Any) -> Any:
+    """A network of transformers with all its weights, which by itself it would draw where some are missing.
+
+    how: as `from_pretrained` has it. Raises InputError, one line, where the folder holds no such checkpoint.
+    """
+    with reading(folder):
+        network, result = kind.from_pretrained(
+            str(folder), dtype=DTYPES[plan.dtype], local_files_only=True, output_loading_info=True, **how
+        )
+    if missing := result["missing_keys"]:
+        raise InputError(f"{folder} does not fit: it lacks {min(missing)}")
+    return network
+
+
 class Library:
     """A `VisionLanguage` of transformers."""
 
@@ -131,9 +146,7 @@ class Library:
         kind: Any = getattr(transformers, build.network)
         with reading(folder):
             processor = transformers.AutoProcessor.from_pretrained(str(folder), local_files_only=True)
-            network = kind.from_pretrained(
-                str(folder), dtype=DTYPES[plan.dtype], local_files_only=True, use_safetensors=True
-            )
+        network = pretrained(kind, folder, plan, use_safetensors=True)
         return cls(build, placed(network, plan), processor, plan.device)
 
     def fit(self, frames: int, height: int, width: int) -> Fit:

@@ -8,7 +8,8 @@ from moviola.card import ModelCard
 from moviola.errors import InputError
 
 _FILES = (".safetensors", ".bin", ".pt", ".pth", ".pyth", ".pkl", ".index")
-"""What checkpoints of recognizers come as; those of generators are folders of safetensors."""
+"""What checkpoints of recognizers come as; those of generators are folders of safetensors, and in those of
+others some networks may be pickled."""
 
 
 def given_by(card: ModelCard, path: Path) -> Path:
@@ -16,7 +17,8 @@ def given_by(card: ModelCard, path: Path) -> Path:
     if card.recognition is None:
         if not path.is_dir():
             raise InputError(f"{path} is no folder; name the folder of a checkpoint, laid out as published")
-        if not (path / "model_index.json").is_file() and not any(path.rglob("*.safetensors")):
+        pickled = card.understanding is not None and any(path.rglob("*.bin"))
+        if not (path / "model_index.json").is_file() and not any(path.rglob("*.safetensors")) and not pickled:
             raise InputError(f"{path} holds no weights: neither model_index.json nor *.safetensors")
         return path
     kinds = ", ".join(f"*{suffix}" for suffix in _FILES)

@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 from moviola.card import Weights
+from moviola.weights.own import OWN_CARD
 
 _USEFUL = (".safetensors", ".json", ".txt", ".model", ".jinja")
 """Networks, settings, tokenizers and their templates. No pickles, which can run code when they are read."""
@@ -16,12 +17,13 @@ _USEFUL = (".safetensors", ".json", ".txt", ".model", ".jinja")
 def needed_of(paths: Set[str], weights: Weights) -> set[str]:
     """Which files of a repository make up the checkpoint.
 
-    Where the card names none: networks, settings and tokenizers, no pickles and no pictures; of networks
+    Those the card names, and what the checkpoint says of itself. Where the card names none: networks, settings and tokenizers, no pickles and no pictures; of networks
     that are there in several precisions the plain one; in the diffusers layout nothing but its folders, as
     single files beside them hold the same weights again.
     """
     if weights.files:
-        return {path for path in paths if any(fnmatch(path, pattern) for pattern in weights.files)}
+        patterns = (*weights.files, OWN_CARD)
+        return {path for path in paths if any(fnmatch(path, pattern) for pattern in patterns)}
     useful = {path for path in paths if path.endswith(_USEFUL)}
     if "model_index.json" in useful:
         useful = {path for path in useful if "/" in path or path.endswith(".json")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import sys
 import warnings
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import transformers.utils.logging
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from safetensors import SafetensorError
 
 from moviola.errors import InputError
 
@@ -43,12 +45,16 @@ def quiet() -> Iterator[None]:
             enable_progress_bars()
 
 
+_WRONG = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, pickle.UnpicklingError)
+"""What libraries raise for checkpoints that are damaged or of another kind."""
+
+
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
     """Quietly; raises InputError, one line, where what the folder holds cannot be read."""
     try:
         with quiet():
             yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except _WRONG as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"cannot load {folder}: {reason[:300]}") from error
