@@ -1,6 +1,7 @@
 """Every example in the README is run, in order, as it stands there."""
 
 import hashlib
+import io
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from moviola import registry
 from moviola.film import film
 from moviola.selftest import tiny_checkpoint
 from moviola.stage import Motion, Scene, Shot, Sprite
+from moviola.tasks import Search, Understanding
 from moviola.tasks.recognizing import Recognizing
 from moviola.weights.record import Record, State, folder_of, name_of, write_record
 
@@ -31,7 +33,8 @@ EXAMPLES = [(kind, text) for kind, text in BLOCK.findall(README.read_text()) if 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """A folder with what the README talks about: clip.mp4, mask.png, and gestures in a folder for each."""
+    """A folder with what the README talks about: clip.mp4, mask.png, my-videos, schema.json, and
+    gestures in a folder for each."""
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("desk")
@@ -40,6 +43,9 @@ def desk(tmp_path_factory) -> Path:
         Scene((Shot(1, camera=Motion(velocity=(30, 5)), sprites=(sprite,)),), size=(128, 72)),
         folder / "clip.mp4",
     )
+    (folder / "my-videos").mkdir()
+    shutil.copy(folder / "clip.mp4", folder / "my-videos" / "holiday.mp4")
+    (folder / "schema.json").write_text('{"type": "object", "required": ["people"]}')
     mask = Image.new("L", (128, 72))
     mask.paste(255, (50, 20, 80, 50))
     mask.save(folder / "mask.png")
@@ -68,7 +74,7 @@ def hub(tmp_path_factory) -> Iterator[dict[str, str]]:
         for _, text in EXAMPLES
         for model in re.findall(r"""(?:--model |model="|pull )([\w.-]+)""", text)
         if model not in OWN
-    } | {Recognizing.model_fields["model"].default}
+    } | {task.model_fields["model"].default for task in (Recognizing, Understanding, Search)}
     places = {
         "MOVIOLA_CACHE": str(tmp_path_factory.mktemp("moviola")),
         "MOVIOLA_HOME": str(tmp_path_factory.mktemp("home")),
@@ -82,17 +88,23 @@ def hub(tmp_path_factory) -> Iterator[dict[str, str]]:
                 continue
             folder = tmp_path_factory.mktemp(model)
             tiny_checkpoint(family, card, folder)
-            (published,) = card.weights
-            if published.url is not None:
-                in_cache(published.url, folder)
-                continue
-            files = {
-                str(path.relative_to(folder)): path.read_bytes()
-                for path in folder.rglob("*")
-                if path.is_file()
-            }
-            hub.repos[published.repo] = Repo(["1" * 40], files)
+            for published in card.weights:
+                if published.url is not None:
+                    in_cache(published.url, folder)
+                else:
+                    hub.repos[published.repo] = Repo(["1" * 40], on_the_hub(folder, published.files))
         yield os.environ | environment(hub.url, tmp_path_factory.mktemp("cache")) | places
+
+
+def on_the_hub(tiny: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    """The files of a tiny checkpoint, its network also as the pickle that a card may name."""
+    files = {str(path.relative_to(tiny)): path.read_bytes() for path in tiny.rglob("*") if path.is_file()}
+    for name in names:
+        if name.endswith((".pt", ".bin", ".pth")):
+            pickled = io.BytesIO()
+            torch.save(load_file(tiny / "model.safetensors"), pickled)
+            files[name] = pickled.getvalue()
+    return files
 
 
 def in_cache(url: str, tiny: Path) -> None:
@@ -109,7 +121,9 @@ def in_cache(url: str, tiny: Path) -> None:
 def test_the_examples_run_one_after_the_other_as_written(desk, hub):
     for kind, text in EXAMPLES:
         for command in commands(kind, text):
-            done = subprocess.run(command, cwd=desk, capture_output=True, text=True, env=hub)
+            done = subprocess.run(
+                command, cwd=desk, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=hub
+            )
             assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 

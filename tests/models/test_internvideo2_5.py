@@ -18,10 +18,10 @@ from moviola.errors import InputError
 from moviola.model import Setup
 from moviola.models.internvideo2_5 import CARDS, load, tiny
 from moviola.plan.plan import Plan
-from moviola.understanding.internvideo2_5 import DIALECTS, Network
+from moviola.understanding.families.internvideo2_5 import DIALECTS, Network
+from moviola.understanding.families.tiny_internvideo2_5 import configuration
 from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Said, Seen
-from moviola.understanding.tiny_internvideo2_5 import configuration
 
 BY_ID = {card.id: card for card in CARDS}
 every_card = pytest.mark.parametrize("card", CARDS, ids=BY_ID)

@@ -19,7 +19,7 @@ from moviola.errors import InputError
 from moviola.model import Setup
 from moviola.models.internvideo2_chat import CARDS, load, tiny
 from moviola.plan.plan import Plan
-from moviola.understanding.internvideo2_chat import (
+from moviola.understanding.families.internvideo2_chat import (
     DIALECT,
     MEAN,
     STD,
@@ -27,8 +27,8 @@ from moviola.understanding.internvideo2_chat import (
     LlamaTokenizer,
     Network,
 )
+from moviola.understanding.families.segmented import PLACEHOLDER
 from moviola.understanding.local import LocalSpeaker
-from moviola.understanding.segmented import PLACEHOLDER
 from moviola.understanding.speaker import Manner, Said, Seen
 
 BY_ID = {card.id: card for card in CARDS}

@@ -20,7 +20,7 @@ from moviola.errors import InputError
 from moviola.model import Setup
 from moviola.models import llava_video
 from moviola.plan.plan import Plan
-from moviola.understanding.llava_video import Packing
+from moviola.understanding.families.llava_video import Packing
 from moviola.understanding.local import LocalSpeaker, finished
 from moviola.understanding.speaker import Manner, Sight
 

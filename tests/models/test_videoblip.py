@@ -22,9 +22,9 @@ from moviola.plan.plan import Plan
 from moviola.tasks import Caption
 from moviola.understanding import wording
 from moviola.understanding.captioning import caption
+from moviola.understanding.families.videoblip import PLACEHOLDER
 from moviola.understanding.local import LocalSpeaker, finished
 from moviola.understanding.speaker import Manner, Seen
-from moviola.understanding.videoblip import PLACEHOLDER
 
 BY_ID = {card.id: card for card in CARDS}
 OPT, T5 = "videoblip-opt-2.7b", "videoblip-flan-t5-xl"
@@ -168,7 +168,7 @@ def test_frames_are_seen_in_groups_as_at_once(loaded, id, monkeypatch):
     network = loaded(id).network
     frames = network.fit(5, 72, 128)(pictures(5))
     at_once = network.see(frames, np.arange(5), 0, 5).tensors["features"]
-    monkeypatch.setattr("moviola.understanding.videoblip._AT_ONCE", 2)
+    monkeypatch.setattr("moviola.understanding.families.videoblip._AT_ONCE", 2)
     assert torch.allclose(network.see(frames, np.arange(5), 0, 5).tensors["features"], at_once, atol=1e-5)
 
 

@@ -19,11 +19,11 @@ from moviola.errors import InputError
 from moviola.model import Setup
 from moviola.models.videochat2 import CARDS, load, tiny
 from moviola.plan.plan import Plan
+from moviola.understanding.families.segmented import PLACEHOLDER
+from moviola.understanding.families.tiling import tiles
+from moviola.understanding.families.videochat2 import LANGUAGES, bridge
 from moviola.understanding.local import LocalSpeaker, finished
-from moviola.understanding.segmented import PLACEHOLDER
 from moviola.understanding.speaker import Manner, Seen
-from moviola.understanding.tiling import tiles
-from moviola.understanding.videochat2 import LANGUAGES, bridge
 
 RECORDED = Path(__file__).parents[1] / "nets" / "recorded"
 BY_ID = {card.id: card for card in CARDS}

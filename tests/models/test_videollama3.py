@@ -20,10 +20,10 @@ from moviola.errors import InputError
 from moviola.model import Setup
 from moviola.models.videollama3 import CARDS, load, tiny
 from moviola.plan.plan import Plan
+from moviola.understanding.families.videollama3 import fit, read_from
 from moviola.understanding.library import Library
 from moviola.understanding.local import LocalSpeaker, finished
 from moviola.understanding.speaker import Manner, Sight
-from moviola.understanding.videollama3 import fit, read_from
 
 SYSTEM = (
     "<|im_start|>system\nYou are VideoLLaMA3 created by Alibaba DAMO Academy, a helpful assistant to help "

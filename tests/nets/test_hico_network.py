@@ -10,7 +10,7 @@ from recorded import checkpoint, clip, difference, recording
 from transformers import DynamicCache
 
 from moviola.nets.hico import joined, merged, rounds
-from moviola.understanding.internvideo2_5 import Network, published, renamed
+from moviola.understanding.families.internvideo2_5 import Network, published, renamed
 
 MERGING = recording("hico-merging")
 WHOLE = recording("internvideo2_5")

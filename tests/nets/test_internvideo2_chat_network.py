@@ -10,8 +10,8 @@ from recorded import checkpoint, clip, difference, recording
 from torch import Tensor
 
 from moviola.nets.internvideo2_chat import VideoTokens
-from moviola.understanding import lora
-from moviola.understanding.internvideo2_chat import Network, renamed
+from moviola.understanding.families import lora
+from moviola.understanding.families.internvideo2_chat import Network, renamed
 
 TOLD = recording("internvideo2-chat")
 

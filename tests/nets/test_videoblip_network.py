@@ -15,7 +15,7 @@ import transformers
 from recorded import checkpoint, difference, noise, recording
 
 from moviola.plan.plan import Plan
-from moviola.understanding.videoblip import VideoBlip, dialect
+from moviola.understanding.families.videoblip import VideoBlip, dialect
 from moviola.understanding.vision_language import Features
 
 RECORDED: dict[str, dict[str, Any]] = {name: recording(f"videoblip-{name}") for name in ("opt", "t5")}

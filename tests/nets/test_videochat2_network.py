@@ -11,9 +11,9 @@ import torch
 import transformers
 from recorded import checkpoint, difference, noise, recording
 
-from moviola.understanding import lora
-from moviola.understanding.segmented import PLACEHOLDER
-from moviola.understanding.videochat2 import LANGUAGES, VideoChat2, bridge, renamed
+from moviola.understanding.families import lora
+from moviola.understanding.families.segmented import PLACEHOLDER
+from moviola.understanding.families.videochat2 import LANGUAGES, VideoChat2, bridge, renamed
 
 
 @pytest.fixture(scope="module")

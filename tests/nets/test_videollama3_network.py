@@ -14,9 +14,9 @@ from recorded import checkpoint, difference, noise, recording
 from safetensors.torch import save_file
 
 from moviola.plan.plan import Plan
+from moviola.understanding.families.videollama3 import read_from
 from moviola.understanding.library import Library
 from moviola.understanding.tiny import bytes_tokenizer
-from moviola.understanding.videollama3 import read_from
 
 RECORDED = recording("videollama3")
 MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<|stream_start|>", "<|stream_end|>")

@@ -60,9 +60,7 @@ def test_layers_come_one_by_one_where_even_that_is_too_much():
 
 
 def test_what_fits_in_no_way_is_refused_with_numbers():
-    with pytest.raises(
-        InputError, match=r"needs 17\.6 GB for its weights in bfloat16 and .* tokens"
-    ):
+    with pytest.raises(InputError, match=r"needs 17\.6 GB for its weights in bfloat16 and .* tokens"):
         plan(replace(CPU, free_bytes=4 * 10**9, host_bytes=4 * 10**9))
 
 

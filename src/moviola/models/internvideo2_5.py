@@ -113,7 +113,7 @@ def load(card: ModelCard, setup: Setup) -> Model:
     from moviola.understanding.build import speaker
 
     def network() -> VisionLanguage:
-        from moviola.understanding.internvideo2_5 import InternVideo25
+        from moviola.understanding.families.internvideo2_5 import InternVideo25
 
         assert setup.plan is not None, f"{card.id} is loaded without a plan"
         return InternVideo25.read_from(setup.folders[0], setup.plan, **card.network)
@@ -122,6 +122,6 @@ def load(card: ModelCard, setup: Setup) -> Model:
 
 
 def tiny(card: ModelCard, folder: Path) -> ModelCard:
-    from moviola.understanding import tiny_internvideo2_5
+    from moviola.understanding.families import tiny_internvideo2_5
 
     return tiny_internvideo2_5.saved(card, folder)

@@ -124,7 +124,7 @@ def load(card: ModelCard, setup: Setup) -> Model:
     from moviola.understanding.build import speaker
 
     def network() -> VisionLanguage:
-        from moviola.understanding.internvideo2_chat import InternVideo2Chat
+        from moviola.understanding.families.internvideo2_chat import InternVideo2Chat
 
         assert setup.plan is not None, f"{card.id} is loaded without a plan"
         return InternVideo2Chat.read_from(card, setup.folders[0], setup.plan)
@@ -133,6 +133,6 @@ def load(card: ModelCard, setup: Setup) -> Model:
 
 
 def tiny(card: ModelCard, folder: Path) -> ModelCard:
-    from moviola.understanding import tiny_internvideo2_chat
+    from moviola.understanding.families import tiny_internvideo2_chat
 
     return tiny_internvideo2_chat.saved(card, folder)

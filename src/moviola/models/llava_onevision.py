@@ -129,8 +129,8 @@ def load(card: ModelCard, setup: Setup) -> Model:
 
 
 def _build() -> Build:
+    from moviola.understanding.families.qwen import chatml
     from moviola.understanding.library import Build
-    from moviola.understanding.qwen import chatml
 
     return Build(
         network="LlavaOnevisionForConditionalGeneration",

@@ -121,7 +121,7 @@ def load(card: ModelCard, setup: Setup) -> Model:
     from moviola.understanding.build import speaker
 
     def network() -> VisionLanguage:
-        from moviola.understanding.llava_video import read_from
+        from moviola.understanding.families.llava_video import read_from
 
         assert setup.plan is not None, f"{card.id} is loaded without a plan"
         return read_from(setup.folders[0], setup.plan, _dialect(), card.network)
@@ -130,7 +130,7 @@ def load(card: ModelCard, setup: Setup) -> Model:
 
 
 def _dialect() -> Dialect:
-    from moviola.understanding.qwen import chatml
+    from moviola.understanding.families.qwen import chatml
 
     return chatml(system="You are a helpful assistant.")
 
@@ -141,7 +141,7 @@ def tiny(card: ModelCard, folder: Path) -> ModelCard:
     import transformers
 
     from moviola.understanding import tiny
-    from moviola.understanding.llava_video import placeholders
+    from moviola.understanding.families.llava_video import placeholders
 
     marks = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
     tokenizer = tiny.bytes_tokenizer(transformers.Qwen2Tokenizer, *marks, eos_token="<|im_end|>")

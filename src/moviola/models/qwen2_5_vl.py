@@ -127,8 +127,8 @@ def load(card: ModelCard, setup: Setup) -> Model:
 def _build() -> Build:
     from transformers.image_utils import SizeDict
 
+    from moviola.understanding.families.qwen import chatml
     from moviola.understanding.library import Build, dynamic
-    from moviola.understanding.qwen import chatml
 
     return Build(
         network="Qwen2_5_VLForConditionalGeneration",
@@ -160,7 +160,8 @@ def _timed(processor: Any, pictures: Any, metadata: Any, **given: Any) -> tuple[
 def tiny(card: ModelCard, folder: Path) -> ModelCard:
     import transformers
 
-    from moviola.understanding import qwen, tiny
+    from moviola.understanding import tiny
+    from moviola.understanding.families import qwen
 
     tokenizer = qwen.tiny_tokenizer(transformers.Qwen2Tokenizer)
     config = partial(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from moviola.card import ModelCard
 from moviola.model import Model, Setup
-from moviola.understanding import qwen_hybrid
+from moviola.understanding.families import qwen_hybrid
 
 if TYPE_CHECKING:
     from moviola.understanding.vision_language import Dialect
@@ -53,7 +53,7 @@ class Options(BaseModel):
     thoughts: bool = Field(False, description="show what was thought")
 
     def dialect(self, usual: Dialect) -> Dialect:
-        from moviola.understanding.qwen import chatml
+        from moviola.understanding.families.qwen import chatml
 
         if not self.thinking:
             return usual
@@ -68,7 +68,7 @@ class Options(BaseModel):
 
 def load(card: ModelCard, setup: Setup) -> Model:
     from moviola.understanding.build import load
-    from moviola.understanding.qwen import chatml, stamped
+    from moviola.understanding.families.qwen import chatml, stamped
 
     return load(card, setup, lambda: stamped(card.facts["network"], chatml(thinking="shut", kept=True)))
 

@@ -136,7 +136,7 @@ def load(card: ModelCard, setup: Setup) -> Model:
 
 
 def _build(card: ModelCard) -> Build:
-    from moviola.understanding.qwen import chatml, stamped
+    from moviola.understanding.families.qwen import chatml, stamped
 
     return stamped(card.facts["network"], chatml(thinking="open" if card.facts["thinking"] else "never"))
 
@@ -144,7 +144,8 @@ def _build(card: ModelCard) -> Build:
 def tiny(card: ModelCard, folder: Path) -> ModelCard:
     import transformers
 
-    from moviola.understanding import qwen, tiny
+    from moviola.understanding import tiny
+    from moviola.understanding.families import qwen
 
     tokenizer = qwen.tiny_tokenizer(transformers.Qwen2Tokenizer)
     text = {

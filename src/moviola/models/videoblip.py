@@ -105,7 +105,7 @@ def load(card: ModelCard, setup: Setup) -> Model:
     from moviola.understanding.build import speaker
 
     def network() -> VisionLanguage:
-        from moviola.understanding.videoblip import VideoBlip, dialect
+        from moviola.understanding.families.videoblip import VideoBlip, dialect
 
         assert setup.plan is not None, f"{card.id} is loaded without a plan"
         # OPT goes on to another question behind the end of a line, which BLIP-2 takes for that of an answer.
@@ -116,6 +116,6 @@ def load(card: ModelCard, setup: Setup) -> Model:
 
 
 def tiny(card: ModelCard, folder: Path) -> ModelCard:
-    from moviola.understanding import tiny_videoblip
+    from moviola.understanding.families import tiny_videoblip
 
     return tiny_videoblip.saved(card, folder, decoder="-opt-" in card.id)

@@ -171,7 +171,7 @@ def load(card: ModelCard, setup: Setup) -> Model:
     from moviola.understanding.build import speaker
 
     def network() -> VisionLanguage:
-        from moviola.understanding.videochat2 import PARTS, VideoChat2
+        from moviola.understanding.families.videochat2 import PARTS, VideoChat2
 
         assert setup.plan is not None, f"{card.id} is loaded without a plan"
         folders = setup.folders
@@ -183,6 +183,6 @@ def load(card: ModelCard, setup: Setup) -> Model:
 
 
 def tiny(card: ModelCard, folder: Path) -> ModelCard:
-    from moviola.understanding import tiny_videochat2
+    from moviola.understanding.families import tiny_videochat2
 
     return tiny_videochat2.saved(card, folder)

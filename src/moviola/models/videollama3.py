@@ -123,7 +123,7 @@ def load(card: ModelCard, setup: Setup) -> Model:
     from moviola.understanding.build import speaker
 
     def network() -> VisionLanguage:
-        from moviola.understanding.videollama3 import read_from
+        from moviola.understanding.families.videollama3 import read_from
 
         assert setup.plan is not None, f"{card.id} is loaded without a plan"
         return read_from(setup.folders[0], setup.plan)
@@ -132,6 +132,6 @@ def load(card: ModelCard, setup: Setup) -> Model:
 
 
 def tiny(card: ModelCard, folder: Path) -> ModelCard:
-    from moviola.understanding import tiny_videollama3
+    from moviola.understanding.families import tiny_videollama3
 
     return tiny_videollama3.saved(card, folder)

@@ -97,9 +97,7 @@ class Ask(Understanding):
     __doc__ = VERBS["ask"]
     verb: ClassVar[str] = "ask"
     videos: Annotated[Origins, Positional(), Field(min_length=1, description="one video or several")]
-    question: Annotated[
-        Question | None, Positional(), Field(None, description="what is asked about them")
-    ]
+    question: Annotated[Question | None, Positional(), Field(None, description="what is asked about them")]
     json_schema: Schema | None = Field(
         None, description="file with a JSON schema (draft 2020-12) that the answer has to satisfy"
     )

@@ -17,9 +17,10 @@ _USEFUL = (".safetensors", ".json", ".txt", ".model", ".jinja")
 def needed_of(paths: Set[str], weights: Weights) -> set[str]:
     """Which files of a repository make up the checkpoint.
 
-    Those the card names, and what the checkpoint says of itself. Where the card names none: networks, settings and tokenizers, no pickles and no pictures; of networks
-    that are there in several precisions the plain one; in the diffusers layout nothing but its folders, as
-    single files beside them hold the same weights again.
+    Those the card names, and what the checkpoint says of itself. Where the card names none: networks,
+    settings and tokenizers, no pickles and no pictures; of networks that are there in several precisions the
+    plain one; in the diffusers layout nothing but its folders, as single files beside them hold the same
+    weights again.
     """
     if weights.files:
         patterns = (*weights.files, OWN_CARD)

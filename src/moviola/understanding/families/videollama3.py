@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from transformers.models.video_llama_3.video_processing_video_llama_3 import smart_resize
 
 from moviola.plan.plan import Plan
-from moviola.understanding import pillow
+from moviola.understanding.families import pillow
+from moviola.understanding.families.qwen import chatml
 from moviola.understanding.library import Build, Library, pretrained
 from moviola.understanding.placing import placed
-from moviola.understanding.qwen import chatml
 from moviola.understanding.vision_language import Fit
 from moviola.weights.quiet import reading
 

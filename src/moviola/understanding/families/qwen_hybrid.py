@@ -102,7 +102,7 @@ def tiny(card: ModelCard, folder: Path) -> ModelCard:
     """As a family's `tiny`."""
     import transformers
 
-    from moviola.understanding import qwen
+    from moviola.understanding.families import qwen
     from moviola.understanding.tiny import WIDTH, saved
 
     tokenizer = qwen.tiny_tokenizer(transformers.Qwen3_5Tokenizer)

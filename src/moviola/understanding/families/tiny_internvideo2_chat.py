@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from moviola.card import ModelCard
-from moviola.understanding import tiny, tiny_videochat2
-from moviola.understanding.internvideo2_chat import Network
-from moviola.understanding.tiny_internvideo2_5 import KNOWN, sentencepiece_model, tokenizer_config
+from moviola.understanding import tiny
+from moviola.understanding.families import tiny_videochat2
+from moviola.understanding.families.internvideo2_chat import Network
+from moviola.understanding.families.tiny_internvideo2_5 import KNOWN, sentencepiece_model, tokenizer_config
 
 _MARKS = ("[INST]", "[/INST]")
 _RANK, _ALPHA = 2, 4

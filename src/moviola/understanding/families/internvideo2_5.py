@@ -22,7 +22,7 @@ from moviola.errors import InputError
 from moviola.frames import Seconds
 from moviola.nets.hico import joined, merged
 from moviola.plan.plan import Plan
-from moviola.understanding import embedded, internlm2
+from moviola.understanding.families import embedded, internlm2
 from moviola.understanding.library import DTYPES
 from moviola.understanding.placing import placed
 from moviola.understanding.vision_language import Dialect, Features, Fit

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from moviola.card import ModelCard
 from moviola.understanding import tiny
-from moviola.understanding.videollama3 import config_of, processor_in
+from moviola.understanding.families.videollama3 import config_of, processor_in
 
 _MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<|image_pad|>", "<|video_pad|>")
 

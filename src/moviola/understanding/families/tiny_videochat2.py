@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from moviola.card import ModelCard
 from moviola.recognition.checkpoint import save
 from moviola.understanding import tiny
-from moviola.understanding.videochat2 import OBSERVE, PARTS, WATCH, bridge
+from moviola.understanding.families.videochat2 import OBSERVE, PARTS, WATCH, bridge
 from moviola.weights.quiet import quiet
 
 _MARKS: Mapping[str, tuple[str, ...]] = {

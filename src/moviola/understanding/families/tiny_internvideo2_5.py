@@ -14,7 +14,7 @@ from torch import nn
 
 from moviola.card import ModelCard
 from moviola.understanding import tiny
-from moviola.understanding.internvideo2_5 import CONTEXT, Network, published
+from moviola.understanding.families.internvideo2_5 import CONTEXT, Network, published
 
 _MARKS = ("<|im_end|>", "<|im_start|>", "<img>", "</img>", CONTEXT)
 

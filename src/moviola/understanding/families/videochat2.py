@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,11 +25,11 @@ from moviola.nets.umt import UMT
 from moviola.plan.plan import Plan
 from moviola.recognition.checkpoint import fill, read
 from moviola.recognition.unfilled import unfilled
-from moviola.understanding import embedded, lora
+from moviola.understanding.families import embedded, lora, pillow
+from moviola.understanding.families.segmented import PLACEHOLDER, Segmented
+from moviola.understanding.families.tiling import tiles
 from moviola.understanding.library import DTYPES
 from moviola.understanding.placing import placed
-from moviola.understanding.segmented import PLACEHOLDER, Segmented
-from moviola.understanding.tiling import tiles
 from moviola.understanding.vision_language import Dialect, Features, Fit
 from moviola.weights.quiet import reading
 
@@ -207,7 +205,7 @@ class VideoChat2:
         top, left = (round((extent - side) / 2) for extent in size)
 
         def fitted(pictures: Tensor) -> Tensor:
-            scaled = torch.stack([_by_pillow(picture, *size) for picture in pictures])
+            scaled = pillow.bicubic(pictures, *size)
             return scaled[..., top : top + side, left : left + side]
 
         return fitted
@@ -274,10 +272,3 @@ class VideoChat2:
 
 def _whole(pictures: Tensor) -> Tensor:
     return pictures
-
-
-def _by_pillow(picture: Tensor, height: int, width: int) -> Tensor:
-    """(3, H, W) → (3, height, width), uint8. At some sizes torch's bicubic is off by up to four levels."""
-    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
-    scaled = np.array(image.resize((width, height), Image.Resampling.BICUBIC))
-    return torch.from_numpy(scaled).permute(2, 0, 1)

@@ -19,7 +19,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from moviola.frames import Seconds
 from moviola.plan.plan import Plan
-from moviola.understanding import embedded, pillow
+from moviola.understanding.families import embedded, pillow
 from moviola.understanding.library import pretrained
 from moviola.understanding.placing import placed
 from moviola.understanding.vision_language import Dialect, Features, Fit

@@ -26,10 +26,10 @@ from moviola.nets.bridge import Bridge
 from moviola.nets.internvideo2_chat import VideoTokens
 from moviola.nets.qformer import QFormer
 from moviola.plan.plan import Plan
-from moviola.understanding import embedded, lora
+from moviola.understanding.families import embedded, lora
+from moviola.understanding.families.segmented import PLACEHOLDER, Segmented
 from moviola.understanding.library import DTYPES
 from moviola.understanding.placing import placed
-from moviola.understanding.segmented import PLACEHOLDER, Segmented
 from moviola.understanding.vision_language import Dialect, Features, Fit
 from moviola.weights.quiet import quiet, reading
 

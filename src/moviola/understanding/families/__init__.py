@@ -1,0 +1,1 @@
+"""What single families need beside their cards: networks put together, prompts, tiny checkpoints."""
