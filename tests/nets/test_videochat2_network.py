@@ -42,7 +42,7 @@ def hd() -> tuple[dict[str, Any], VideoChat2]:
     seeing.load_state_dict(entries)
 
     class Tokenizer:
-        eos_token_id, unk_token_id = 2, 0
+        eos_token_id, unk_token_id, all_special_tokens = 2, 0, ()
 
     made = VideoChat2(
         seeing,

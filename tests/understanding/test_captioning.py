@@ -76,6 +76,14 @@ def test_a_video_that_cannot_be_read_does_not_stop_the_others(clip, tmp_path):
         captioned(Toy(), Clip(broken))
 
 
+def test_several_videos_are_described_in_batches(clip):
+    toy = Toy(answers=["one", "two", "three"])
+    result, events = captioned(toy, clip, clip, clip, batch=2)
+    assert toy.batches == [2, 1]
+    assert [video.text for video in result.videos] == ["one", "two", "three"]
+    assert [event.done for event in events if isinstance(event, Progress)] == [2, 3]
+
+
 def test_what_was_read_and_said_is_counted(clip):
     toy = Toy()
     result, _ = captioned(toy, clip, dense=True, duplicates=True)

@@ -18,6 +18,11 @@ cache. `benchmarks/speaking.py` counts 11.9 for Llama 7B, 13.7 for Mistral 7B, 1
 Qwen2 0.5B and 14.8 for Qwen2.5 3B."""
 
 
+TALK = 8192
+"""Tokens that a plan leaves room for at least, and that a batch of questions holds at most: some 60 frames
+and an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Rung:
     storage: Storage
@@ -62,7 +67,7 @@ def choose_speaker(card: ModelCard, tokens: int, machine: Machine, wishes: Wishe
                 storage=rung.storage,
                 device_bytes=round(held + work),
                 host_bytes=round(host),
-                reasons=(f"{machine.name}: {why}", *_why(rung, held, work, room)),
+                reasons=(f"{machine.name}, {dtype}: {why}", *_why(rung, held, work, room)),
             )
     needed = sum(part_bytes(card, part, dtype) for part in card.parts)
     raise InputError(
@@ -70,6 +75,12 @@ def choose_speaker(card: ModelCard, tokens: int, machine: Machine, wishes: Wishe
         f"and may use {gb(max(0.0, room))} of {machine.device}'s memory and {gb(machine.host_bytes)} of the "
         "host's; choose a smaller model, fewer frames or another device"
     )
+
+
+def told(plan: Plan) -> list[str]:
+    """What a user should know of a plan: where it runs, and what is not as it was published."""
+    lean = plan.storage != "same" or plan.offload != "none"
+    return [f"runs on {plan.reasons[0]}", *(plan.reasons[2:] if lean else ())]
 
 
 def _rungs(machine: Machine) -> Iterator[_Rung]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from moviola.model import Event, Events, Note, Progress, Result
 from moviola.pipeline import prefetched
 from moviola.tasks import Caption, CaptionedMoment, Captions, VideoCaptions
 from moviola.understanding import wording
-from moviola.understanding.looking import look, spoken
+from moviola.understanding.looking import Looked, look, spoken
 from moviola.understanding.seeing import manner_of, see
 from moviola.understanding.speaker import Said, Speaker
 from moviola.understanding.stretches import Stretch, asked, stretches
@@ -31,7 +31,8 @@ class _Count:
     prompt: int = 0
     answer: int = 0
 
-    def add(self, said: Iterable[Said]) -> None:
+    def add(self, said: Iterable[Said], frames: int) -> None:
+        self.frames += frames
         for each in said:
             self.prompt += each.prompt_tokens
             self.answer += each.answer_tokens
@@ -45,18 +46,19 @@ def caption(speaker: Speaker, model: str, request: Caption, clips: Sequence[Clip
     began, count = time.monotonic(), _Count()
     videos = [VideoCaptions(video=clip.source.name) for clip in clips]
     alone = len(clips) == 1
-    describe = _scenes if request.dense else _whole
-    for number, (clip, video) in enumerate(zip(clips, videos, strict=True)):
-        if not alone:
-            yield Progress(number, len(clips), "videos")
-        try:
-            yield from describe(speaker, request, clip, asked(clip, request.at), video, count)
-        except (InputError, RequestError) as error:
-            if alone:
-                raise
-            video.error = str(error)
-        for text in [*video.notes, *([video.error] if video.error else [])]:
-            yield Note(text if alone else f"{video.video}: {text}")
+    pairs = list(zip(clips, videos, strict=True))
+    if alone or request.dense:
+        describe = _scenes if request.dense else _whole
+        for number, (clip, video) in enumerate(pairs):
+            if not alone:
+                yield Progress(number, len(clips), "videos")
+            with _told(video, alone):
+                yield from describe(speaker, request, clip, asked(clip, request.at), video, count)
+            yield from _notes(video, alone)
+    else:
+        for some in batched(iter(pairs), request.batch or speaker.batch):
+            yield from _wholes(speaker, request, some, count)
+            yield Progress(pairs.index(some[-1]) + 1, len(clips), "videos")
     yield Result(
         Captions(
             model=model,
@@ -69,6 +71,22 @@ def caption(speaker: Speaker, model: str, request: Caption, clips: Sequence[Clip
     )
 
 
+@contextmanager
+def _told(video: VideoCaptions, alone: bool) -> Iterator[None]:
+    """What is wrong with one of several videos is kept, and the others go on."""
+    try:
+        yield
+    except (InputError, RequestError) as error:
+        if alone:
+            raise
+        video.error = str(error)
+
+
+def _notes(video: VideoCaptions, alone: bool) -> Iterator[Note]:
+    for text in [*video.notes, *([video.error] if video.error else [])]:
+        yield Note(text if alone else f"{video.video}: {text}")
+
+
 def _whole(
     speaker: Speaker, request: Caption, clip: Clip, span: Span, video: VideoCaptions, count: _Count
 ) -> Generator[Event, None, None]:
@@ -77,11 +95,33 @@ def _whole(
     looked = yield from look(speaker, request, [clip], question)
     talk = speaker.talk(looked.seen, request.system)
     said = yield from spoken(talk.ask(looked.worded(question), manner_of(request)))
-    count.frames += looked.frames
-    count.add([said])
+    count.add([said], looked.frames)
+    _keep(video, looked, said)
+
+
+def _wholes(
+    speaker: Speaker, request: Caption, some: Sequence[tuple[Clip, VideoCaptions]], count: _Count
+) -> Generator[Event, None, None]:
+    """One caption for each of some videos, all said at once."""
+    question = request.prompt or wording.DESCRIBE
+    ready: list[tuple[VideoCaptions, Looked]] = []
+    for clip, video in some:
+        with _told(video, alone=False):
+            ready.append((video, (yield from look(speaker, request, [clip], question))))
+    questions = [(looked.seen, looked.worded(question)) for _, looked in ready]
+    said = speaker.say(questions, manner_of(request), request.system)
+    for (video, looked), answer in zip(ready, said, strict=True):
+        count.add([answer], looked.frames)
+        _keep(video, looked, answer)
+    for _, video in some:
+        yield from _notes(video, alone=False)
+
+
+def _keep(video: VideoCaptions, looked: Looked, said: Said) -> None:
+    (shown,) = looked.shown
     video.notes += looked.notes
     video.text = said.text
-    video.moments = [_moment((span.start, span.stop), said)]
+    video.moments = [_moment((shown.start_seconds, shown.stop_seconds), said)]
 
 
 def _scenes(
@@ -99,8 +139,7 @@ def _scenes(
                 video.notes += [note for note in notes if note not in video.notes]
                 seen.append(looked_at)
             said = speaker.say([([each], question) for each in seen], manner_of(request), request.system)
-            count.frames += sum(len(each.seconds) for each in seen)
-            count.add(said)
+            count.add(said, sum(len(each.seconds) for each in seen))
             video.moments += map(_moment, scenes, said)
             yield Progress(scenes[-1][1] - span.start, span.stop - span.start, "seconds")
 

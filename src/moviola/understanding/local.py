@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,19 +12,24 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from moviola.card import ModelCard, Understanding
-from moviola.errors import RequestError
+from moviola.errors import ModelError, RequestError
 from moviola.frames import Pixels
 from moviola.model import Context, Events
+from moviola.plan.speaking import TALK
 from moviola.understanding.decoding import pictures_of
 from moviola.understanding.generating import Speech, drawn
 from moviola.understanding.memory import Memory
 from moviola.understanding.rewinding import Mark
+from moviola.understanding.seeing import QUESTION
 from moviola.understanding.speaker import Manner, Said, Seen, Sight
 from moviola.understanding.vision_language import Tone, VisionLanguage
 
 if TYPE_CHECKING:
     from moviola.tasks import Task
 
+
+Asked = tuple[Sequence[Seen], str]
+"""Videos, and a question about them."""
 
 _BATCH = {"cpu": 1, "mps": 4, "cuda": 8}
 """Questions in one pass: words are drawn one by one, which leaves a GPU mostly idle with a single one."""
@@ -88,7 +94,8 @@ class LocalSpeaker:
         known = None if self.memory is None else self.memory.recall(sight)
         if known is None:
             pictures, seconds = pictures_of(sight, self._fit(sight))
-            features = self.network.see(torch.stack(pictures), seconds, sight.start, sight.stop)
+            with enough_memory(self.card, f"{len(pictures)} frames"):
+                features = self.network.see(torch.stack(pictures), seconds, sight.start, sight.stop)
             self.encoded += len(pictures)
             if self.memory is not None:
                 self.memory.keep(sight, features, seconds.tolist())
@@ -149,13 +156,29 @@ class LocalSpeaker:
             )
         return LocalTalk(self, seen, system)
 
-    def say(
-        self, questions: Sequence[tuple[Sequence[Seen], str]], manner: Manner, system: str | None = None
-    ) -> list[Said]:
-        if len(questions) == 1:
-            ((seen, question),) = questions
-            return [finished(self.talk(seen, system).ask(question, manner))]
-        return self._batch(questions, manner, system)
+    def say(self, questions: Sequence[Asked], manner: Manner, system: str | None = None) -> list[Said]:
+        said: list[Said] = []
+        for group in self._groups(questions, manner):
+            if len(group) == 1:
+                ((seen, question),) = group
+                said.append(finished(self.talk(seen, system).ask(question, manner)))
+            else:
+                said += self._batch(group, manner, system)
+        return said
+
+    def _groups(self, questions: Sequence[Asked], manner: Manner) -> Iterator[list[Asked]]:
+        """Questions in turn, as many at once as fit into `TALK` tokens; all are as long as the longest."""
+        group: list[Asked] = []
+        longest = 0
+        for asked in questions:
+            length = sum(each.tokens for each in asked[0]) + manner.max_tokens + QUESTION
+            if group and (len(group) + 1) * max(longest, length) > TALK:
+                yield group
+                group, longest = [], 0
+            group.append(asked)
+            longest = max(longest, length)
+        if group:
+            yield group
 
     def check_room(self, prompt: int, manner: Manner, seen: Sequence[Seen]) -> None:
         """Raises RequestError where a prompt of so many tokens and an answer do not fit."""
@@ -174,9 +197,7 @@ class LocalSpeaker:
                 raise RequestError(f"{line}: {fit} of the {frames} frames fit; use --frames {fit}")
         raise RequestError(f"{line}; ask shorter, or use a smaller --max-tokens")
 
-    def _batch(
-        self, questions: Sequence[tuple[Sequence[Seen], str]], manner: Manner, system: str | None
-    ) -> list[Said]:
+    def _batch(self, questions: Sequence[Asked], manner: Manner, system: str | None) -> list[Said]:
         rows = []
         for seen, question in questions:
             text = self.beginning(seen, question, system)
@@ -189,7 +210,9 @@ class LocalSpeaker:
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.device)
         cache = DynamicCache()
         self.network.restore(None)
-        logits = self.network.read(ids, [[each.held for each in seen] for seen, _ in questions], cache, mask)
+        videos = [[each.held for each in seen] for seen, _ in questions]
+        with enough_memory(self.card, f"{ids.numel()} tokens"):
+            logits = self.network.read(ids, videos, cache, mask)
         speeches = [self.speech() for _ in rows]
         counts, over, cut = [0] * len(rows), [False] * len(rows), [False] * len(rows)
         for step in drawn(self.network, logits, cache, mask, manner):
@@ -235,7 +258,8 @@ class LocalTalk:
         speaker.check_room(prompt, manner, self._seen)
         network.restore(self._state)
         videos = [] if self._begun else [each.held for each in self._seen]
-        logits = network.read(torch.tensor([ids], device=speaker.device), [videos], self._cache)
+        with enough_memory(speaker.card, f"{prompt} tokens"):
+            logits = network.read(torch.tensor([ids], device=speaker.device), [videos], self._cache)
         self._state, self._begun, self._said, self._read = network.state(), True, [], 0
         if prelude:
             self._mark = Mark(self._cache)
@@ -275,6 +299,17 @@ class LocalTalk:
             text = speaker.network.dialect.going_on(speaker.plain(question))
             return speaker.ids(text, beginning=False)
         return speaker.ids(speaker.beginning(self._seen, question, self._system), beginning=True)
+
+
+@contextmanager
+def enough_memory(card: ModelCard, what: str) -> Iterator[None]:
+    """Raises ModelError, saying what to do, where a device's memory runs out inside."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"memory ran out over {what} of {card.id}; use fewer --frames, a smaller --batch or --device cpu"
+        ) from error
 
 
 def finished(answer: Generator[str, None, Said]) -> Said:

@@ -10,7 +10,7 @@ from moviola.understanding.sampling import sight
 from moviola.understanding.speaker import Manner, Seen, Sight, Speaker
 from moviola.understanding.stretches import Stretch
 
-_QUESTION = 256
+QUESTION = 256
 """Tokens of the context that are kept for the question and what stands around it."""
 
 
@@ -34,7 +34,7 @@ def see(
         budget=request.budget,
         sampling=request.sampling,
         at=stretch,
-        room=request.max_tokens + _QUESTION + others,
+        room=request.max_tokens + QUESTION + others,
     )
     # Without times a model would take frames that are far apart for neighbours.
     facts = speaker.facts
