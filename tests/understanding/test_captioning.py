@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from coloured import coloured
-from toy import Toy
+from toy import FACTS, Toy
 
 from moviola.errors import MediaError
 from moviola.model import Note, Progress, Result, Spoken
@@ -36,6 +36,14 @@ def test_scenes_are_described_with_their_times(clip):
     assert [(m.start_seconds, m.stop_seconds) for m in result.moments] == [(0, 2), (2, 5), (5, 7.5)]
     assert [m.text.split()[1] for m in result.moments] == ["red", "green", "blue"]
     assert [event.done for event in events if isinstance(event, Progress)] == [5, 7.5]
+
+
+def test_a_short_scene_is_shown_at_two_frames_a_second(clip):
+    toy = Toy(FACTS.model_copy(update={"frames": 32, "max_frames": 64}))
+    captioned(toy, clip, dense=True)
+    assert [len(sight) for sight in toy.seen] == [4, 6, 5]
+    captioned(toy, clip, dense=True, frames=9)
+    assert [len(sight) for sight in toy.seen[3:]] == [9, 9, 9]
 
 
 def test_scenes_come_in_batches(clip):

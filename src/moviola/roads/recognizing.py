@@ -61,6 +61,14 @@ def loaded(
     request: OnDevice, family: Family, card: ModelCard
 ) -> Generator[Event, None, tuple[Model, ModelCard]]:
     """A request's model, its weights pulled where they are not here, and its card as they say."""
+    folders, card = yield from at_hand(request, card)
+    plan = place(card, request.device, request.dtype)
+    yield Note(f"runs on {plan.reasons[0]}")
+    return family.load(card, Setup(folders, plan, own=request.weights is not None)), card
+
+
+def at_hand(request: OnDevice, card: ModelCard) -> Generator[Event, None, tuple[tuple[Path, ...], ModelCard]]:
+    """Where a request's weights lie, pulled where they are not here; and its card as they say."""
     folders = weights.folders(card, request.weights)
     if folders is None:
         yield Note(f"pulling the weights of {card.id}")
@@ -68,9 +76,7 @@ def loaded(
     card = weights.own_card(card, folders[0])
     if not card.commercial:
         yield Note(f"{card.id} is not for commercial use: {card.licence}")
-    plan = place(card, request.device, request.dtype)
-    yield Note(f"runs on {plan.reasons[0]}")
-    return family.load(card, Setup(folders, plan, own=request.weights is not None)), card
+    return folders, card
 
 
 def found(origins: Iterable[Any]) -> Iterator[Any]:

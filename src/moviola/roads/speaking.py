@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from moviola import registry, weights
+from moviola import registry
 from moviola.card import ModelCard
 from moviola.card import Understanding as Facts
 from moviola.clip import Clip
@@ -23,7 +23,7 @@ from moviola.plan.speaking import TALK, choose_speaker, told
 from moviola.recipe import fingerprint, recipe
 from moviola.roads import captioned
 from moviola.roads.making import check_not_input, validated
-from moviola.roads.recognizing import found
+from moviola.roads.recognizing import at_hand, found
 from moviola.tasks import Answer, Ask, Caption, Understanding
 from moviola.understanding.asking import form_of
 from moviola.understanding.chat import open_chat
@@ -110,13 +110,7 @@ def opened(request: Understanding, spans: Sequence[Span]) -> Generator[Event, No
         return Opened(served, served.model, card)
     family, card = registry.find(request.model, task=request.verb)
     options = validated(family.Options, request.options, card)
-    folders = weights.folders(card, request.weights)
-    if folders is None:
-        yield Note(f"pulling the weights of {card.id}")
-        folders = yield from weights.pull(card)
-    card = weights.own_card(card, folders[0])
-    if not card.commercial:
-        yield Note(f"{card.id} is not for commercial use: {card.licence}")
+    folders, card = yield from at_hand(request, card)
     assert card.understanding is not None
     tokens = talk_tokens(card.understanding, request, spans)
     wishes = Wishes(request.device, request.dtype)

@@ -6,8 +6,10 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from math import ceil
 from typing import TypeVar
 
+from moviola.card import Understanding
 from moviola.clip import Clip
 from moviola.errors import InputError, RequestError
 from moviola.media.span import Span
@@ -21,6 +23,9 @@ from moviola.understanding.speaker import Said, Speaker
 from moviola.understanding.stretches import Stretch, asked, stretches
 
 T = TypeVar("T")
+
+_PACE, _FEWEST = 2.0, 4
+"""Frames per second of a scene, and how many at least: the pace that Qwen's models are made for."""
 
 
 @dataclass(slots=True)
@@ -135,13 +140,22 @@ def _scenes(
         for scenes in batched(found, request.batch or speaker.batch):
             seen = []
             for scene in scenes:
-                looked_at, notes = see(speaker, request, clip, scene)
+                looked_at, notes = see(speaker, _paced(request, speaker.facts, scene), clip, scene)
                 video.notes += [note for note in notes if note not in video.notes]
                 seen.append(looked_at)
             said = speaker.say([([each], question) for each in seen], manner_of(request), request.system)
             count.add(said, sum(len(each.seconds) for each in seen))
             video.moments += map(_moment, scenes, said)
             yield Progress(scenes[-1][1] - span.start, span.stop - span.start, "seconds")
+
+
+def _paced(request: Caption, facts: Understanding, scene: Stretch) -> Caption:
+    """The request for a scene: a model made for some number of frames a video is not shown all of them in a
+    scene of a few seconds."""
+    if request.frames is not None or request.fps is not None or facts.fps is not None or facts.fixed:
+        return request
+    most = max(_FEWEST, ceil(_PACE * (scene[1] - scene[0])))
+    return request.model_copy(update={"frames": max(facts.min_frames, min(facts.frames, most))})
 
 
 def _moment(stretch: Stretch, said: Said) -> CaptionedMoment:
