@@ -202,7 +202,7 @@ def seen_by(hd: bool, frames: torch.Tensor) -> torch.Tensor:
     )
 
     class NoTokenizer:
-        eos_token_id, unk_token_id = 2, 0
+        eos_token_id, unk_token_id, all_special_tokens = 2, 0, ()
 
     return InternVideo2Chat(network, NoTokenizer(), side=224, hd=hd, device="cpu").views(frames)
 
