@@ -40,6 +40,7 @@ ROOMS = [
     "recognition",
     "understanding",
     "searching",
+    "interpolation",
     "metrics",
     "diffusion",
     "models",

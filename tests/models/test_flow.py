@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from moviola.clip import Clip
 from moviola.frames import Frames
+from moviola.interpolation.engine import window_size
 from moviola.model import Event, Partial, Setup, Step
-from moviola.models.flow import CARDS, Options, load, window_size
+from moviola.models.flow import CARDS, Options, load
 from moviola.stage import Motion, Scene, Shot, render
 from moviola.tasks import Interpolate
 from moviola.windows import Shape, cut_into_windows, feed

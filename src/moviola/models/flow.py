@@ -1,28 +1,22 @@
 """Interpolates without weights: pictures are carried along the optical flow between two frames.
 
-What happens between two frames is in `moviola.motion.between`; when pictures are due, in `moviola.timing`.
+What happens between two frames is in `moviola.motion.between`; which pictures are due, in
+`moviola.interpolation`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import groupby
-from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from moviola.card import Limits, ModelCard
 from moviola.errors import MissingExtraError
-from moviola.frames import Frames, Pixels
-from moviola.model import Context, Events, Setup, Window
+from moviola.frames import Pixels
+from moviola.interpolation.engine import Interpolation, Pair
+from moviola.model import Setup
 from moviola.motion import Preset
 from moviola.pipeline import mapped
-from moviola.timing import Moment, grid, moments
-
-if TYPE_CHECKING:
-    from moviola.tasks import Interpolate
 
 CARDS: Sequence[ModelCard] = (
     ModelCard(
@@ -49,46 +43,27 @@ class Options(BaseModel):
     )
 
 
-def load(card: ModelCard, setup: Setup) -> FlowInterpolation:
+def load(card: ModelCard, setup: Setup) -> Interpolation:
     """Raises MissingExtraError without OpenCV."""
     try:
         from moviola.motion.between import interpolate_pair
     except ImportError as error:
         raise MissingExtraError(card.id, "classical") from error
-    return FlowInterpolation(interpolate_pair)
+    return Interpolation(FlowMaker(interpolate_pair))
 
 
-def window_size(frame_bytes: int, *, most_bytes: int = 64 * 2**20) -> int:
-    """Frames per window, 4 to 64, so that a window holds about `most_bytes`."""
-    return int(np.clip(most_bytes // frame_bytes, 4, 64))
+class FlowMaker:
+    """A `Maker` by optical flow."""
 
-
-class FlowInterpolation:
     def __init__(self, interpolate_pair: Callable[..., Pixels]) -> None:
         self._interpolate_pair = interpolate_pair
 
-    def run(self, request: Interpolate, options: Options, context: Context) -> Events:
-        video = context.clip.info.video
-        rate = grid(factor=request.factor, fps=request.fps, start_seconds=video.start_seconds)
+    def made(self, frames: Pixels, pairs: Sequence[Pair], options: Options) -> Iterator[Pixels]:
+        def pictures(pair: Pair) -> Pixels:
+            if not any(pair.times):
+                return frames[[pair.first] * len(pair.times)]
+            here, there = frames[pair.first], frames[pair.first + 1]
+            return self._interpolate_pair(here, there, pair.times, quality=options.quality)
 
-        def pictures(data: Pixels, moments: list[Moment]) -> Frames:
-            frame = moments[0].frame
-            times = [moment.t for moment in moments]
-            if any(times):
-                made = self._interpolate_pair(data[frame], data[frame + 1], times, quality=options.quality)
-            else:
-                made = data[[frame] * len(moments)]
-            return Frames(
-                made,
-                np.array([moment.pts_seconds for moment in moments]),
-                np.array([moment.duration_seconds for moment in moments]),
-            )
-
-        def step(window: Window) -> Iterator[Frames]:
-            due = moments(window, rate, at_cut=request.at_cut or "hold")
-            pairs = [list(group) for _, group in groupby(due, key=lambda moment: moment.frame)]
-            # OpenCV's own threads leave a part of every core idle; two pairs at once fill it.
-            yield from mapped(partial(pictures, window.frames.data), pairs, _AT_ONCE)
-
-        size = window_size(video.width * video.height * (8 if video.bit_depth > 8 else 4))
-        yield from context.each_window(step, size=size, after=1)
+        # OpenCV's own threads leave a part of every core idle; two pairs at once fill it.
+        return mapped(pictures, pairs, _AT_ONCE)

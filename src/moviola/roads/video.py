@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 from moviola import registry
 from moviola.card import ModelCard
 from moviola.clip import Clip
-from moviola.errors import InputError
+from moviola.errors import InputError, RequestError
 from moviola.media.encoding import Encoding, choose_encoding, is_sequence
 from moviola.media.sink import check_output
-from moviola.model import Events, Setup
+from moviola.model import Event, Events, Note, Setup
 from moviola.recipe import fingerprint, recipe
+from moviola.recognition.placing import place
 from moviola.roads.making import Take, check_not_input, make, validated
-from moviola.tasks import Interpolate, VideoTask, origin_name
+from moviola.roads.recognizing import at_hand
+from moviola.tasks import Interpolate, OnDevice, VideoTask, origin_name
 
 
 def make_video(request: VideoTask) -> Events:
@@ -36,8 +39,23 @@ def make_video(request: VideoTask) -> Events:
     encoding, notes = encoding_like(request, clip, card, output)
     _check_limits(card, clip)
     inputs = inputs_of(request)
+    card, setup = yield from _setup(request, card)
     take = Take(request, output, encoding, recipe(request, card, inputs), inputs, clip, notes)
-    yield from make(take, family.load(card, Setup()), options)
+    yield from make(take, family.load(card, setup), options)
+
+
+def _setup(request: VideoTask, card: ModelCard) -> Generator[Event, None, tuple[ModelCard, Setup]]:
+    """What the model is loaded from and how, and its card as its weights say."""
+    assert isinstance(request, OnDevice)
+    if not card.weights:
+        for name in OnDevice.model_fields:
+            if getattr(request, name) is not None:
+                raise RequestError(f"{card.id} has no network, and so no {name}; choose another model")
+        return card, Setup()
+    folders, card = yield from at_hand(request, card)
+    plan = place(card, request.device, request.dtype)
+    yield Note(f"runs on {plan.reasons[0]}")
+    return card, Setup(folders, plan, own=request.weights is not None)
 
 
 FILES = ("video", "mask", "image", "last_image", "reference")

@@ -118,7 +118,7 @@ class Edit(Synthesis, VideoTask):
     )
 
 
-class Interpolate(VideoTask):
+class Interpolate(OnDevice, VideoTask):
     __doc__ = VERBS["interpolate"]
     verb: ClassVar[str] = "interpolate"
     model: str = Field("flow", description=MODEL)
@@ -139,7 +139,7 @@ class Interpolate(VideoTask):
         return self
 
 
-class Remove(VideoTask):
+class Remove(OnDevice, VideoTask):
     __doc__ = VERBS["remove"]
     verb: ClassVar[str] = "remove"
     model: str = Field("propagate", description=MODEL)

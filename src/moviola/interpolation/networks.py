@@ -1,0 +1,96 @@
+"""Networks that make pictures between two frames: what reaches them, and what becomes of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moviola.errors import ModelError
+from moviola.frames import Depth, Pixels, quantized
+from moviola.interpolation.engine import Pair
+
+STILL = 0.5 / 255
+"""Mean difference of two frames, of full scale, below which they show the same: a frame that was repeated
+and coded once more. The first is then shown again, and the network is spared."""
+
+
+class Network(Protocol):
+    """Frames are (1, 3, H, W) of R, G, B in 0 to 1. options: the family's own."""
+
+    def features(self, frame: Tensor, options: Any) -> Any:
+        """What it makes of a frame alone, for both pairs that it belongs to; None for nothing."""
+        ...
+
+    def between(
+        self, a: Tensor, b: Tensor, seen_a: Any, seen_b: Any, times: Sequence[float], options: Any
+    ) -> Iterable[Tensor]:
+        """The pictures (1, 3, H, W) at shares of the way from a to b, each in (0, 1)."""
+        ...
+
+
+class NetworkMaker:
+    """A `Maker` by a network on a device, in a dtype.
+
+    name: for errors. Transparency is carried over linearly, as networks know none.
+    """
+
+    def __init__(self, network: Network, *, device: str, dtype: torch.dtype, name: str) -> None:
+        self._network = network
+        self._device, self._dtype = torch.device(device), dtype
+        self._name = name
+
+    @torch.inference_mode()
+    def made(self, frames: Pixels, pairs: Sequence[Pair], options: Any) -> Iterator[Pixels]:
+        top = 255 if frames.dtype == np.uint8 else 65535
+        opened: dict[int, tuple[Tensor, Any]] = {}
+
+        def seen(number: int) -> tuple[Tensor, Any]:
+            if number not in opened:
+                frame = torch.from_numpy(np.ascontiguousarray(frames[number, ..., :3].astype(np.float32)))
+                tensor = (frame.permute(2, 0, 1)[None] / top).to(self._device, self._dtype)
+                tensor = tensor.contiguous(memory_format=torch.channels_last)
+                opened[number] = tensor, self._network.features(tensor, options)
+            return opened[number]
+
+        for pair in pairs:
+            here = frames[pair.first]
+            between = [time for time in pair.times if time > 0]
+            if not between or _still(here, frames[pair.first + 1], top):
+                yield frames[[pair.first] * len(pair.times)]
+                continue
+            for number in [number for number in opened if number < pair.first]:
+                del opened[number]
+            (a, seen_a), (b, seen_b) = seen(pair.first), seen(pair.first + 1)
+            try:
+                made = iter(self._network.between(a, b, seen_a, seen_b, between, options))
+            except torch.OutOfMemoryError as error:
+                raise ModelError(
+                    f"memory ran out between two frames of {here.shape[1]}x{here.shape[0]}; "
+                    f"use -O scale=0.5, --dtype bfloat16 or --device cpu"
+                ) from error
+            yield np.stack(
+                [
+                    here if time == 0 else self._closed(next(made), here, frames[pair.first + 1], time)
+                    for time in pair.times
+                ]
+            )
+
+    def _closed(self, made: Tensor, a: Pixels, b: Pixels, time: float) -> Pixels:
+        depth: Depth = 8 if a.dtype == np.uint8 else 16
+        values = made[0].float().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+        picture = quantized(values, depth, source=self._name)
+        if a.shape[2] == 3:
+            return picture
+        alpha = (1 - time) * a[..., 3:].astype(np.float32) + time * b[..., 3:]
+        return np.concatenate([picture, np.rint(alpha).astype(a.dtype)], axis=2)
+
+
+def _still(a: Pixels, b: Pixels, top: int) -> bool:
+    """Whether two frames are the same, by every fourth line at first, as most pairs are not."""
+    if np.abs(a[::4].astype(np.int32) - b[::4]).mean() / top >= STILL:
+        return False
+    return bool(np.abs(a.astype(np.int32) - b).mean() / top < STILL)
