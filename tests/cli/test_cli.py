@@ -70,6 +70,19 @@ def test_help_of_measure_lists_the_metrics():
     assert "the video to score" in text
 
 
+def test_models_can_be_listed_by_what_they_do():
+    cards = json.loads(moviola("models", "--task", "caption", "--json").stdout)
+    assert "smolvlm2-2.2b" in {card["id"] for card in cards}
+    assert all("caption" in card["tasks"] for card in cards)
+
+
+def test_models_show_tells_a_fact_a_line():
+    lines = moviola("models", "show", "smolvlm2-2.2b").stdout.splitlines()
+    assert "  understanding:" in lines
+    assert "    context: 8192" in lines
+    assert any(line.startswith("      - benchmark: Video-MME, value: 52.1") for line in lines)
+
+
 def test_models_show_lists_the_options():
     assert "-O" in moviola("models", "show", "flow").stdout
 

@@ -148,8 +148,9 @@ def probe(video: str, count: bool, as_json: bool) -> None:
 
 
 @moviola.group(invoke_without_command=True, params=[_JSON])
+@click.option("--task", type=click.Choice(list(VERBS)), help="only those that do this")
 @click.pass_context
-def models(context: click.Context, as_json: bool) -> None:
+def models(context: click.Context, task: str | None, as_json: bool) -> None:
     """List the models and what of them is on disk, show one, or test one."""
     from moviola import registry
     from moviola.cli import show
@@ -157,7 +158,8 @@ def models(context: click.Context, as_json: bool) -> None:
 
     if context.invoked_subcommand is not None:
         return
-    cards = [(card, on_disk(card)) for card in registry.cards()]
+    listed = [card for card in registry.cards() if task is None or task in card.tasks]
+    cards = [(card, on_disk(card)) for card in listed]
     if as_json:
         show.as_json(
             [card.model_dump(mode="json") | {"on_disk": disk and asdict(disk)} for card, disk in cards]

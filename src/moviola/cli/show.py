@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -301,22 +301,26 @@ def _here(card: ModelCard, disk: OnDisk | None) -> str:
     return gigabytes(disk.bytes) if disk.complete else f"{gigabytes(disk.bytes)} so far"
 
 
-def _told(value: Any) -> str:
-    """A fact for reading: lists by commas, groups as name=value."""
-    if isinstance(value, list):
-        return ", ".join(map(_told, value))
-    if isinstance(value, dict):
-        return " ".join(f"{name}={_told(inner)}" for name, inner in value.items())
-    return str(value)
+def facts(values: Mapping[str, Any], indent: str = "  ") -> Iterator[str]:
+    """Facts for reading, a line each; what is in a group stands below its name."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}:"
+            yield from facts(value, indent + "  ")
+        elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            yield f"{indent}{name}:"
+            for one in value:
+                yield f"{indent}  - " + ", ".join(line.strip() for line in facts(one))
+        else:
+            told = ", ".join(map(str, value)) if isinstance(value, list) else value
+            yield f"{indent}{name}: {told}"
 
 
 def card(shown: ModelCard, options: type[BaseModel]) -> None:
     """A card in full, with the options the family understands."""
     click.echo(f"{shown.id}: {shown.summary}")
-    for name, value in shown.model_dump(
-        mode="json", exclude={"id", "summary"}, exclude_defaults=True
-    ).items():
-        click.echo(f"  {name}: {_told(value)}")
+    for line in facts(shown.model_dump(mode="json", exclude={"id", "summary"}, exclude_defaults=True)):
+        click.echo(line)
     if shown.extra:
         click.echo(f"  install: pip install 'moviola[{shown.extra}]'")
     for name, field in options.model_fields.items():
