@@ -25,10 +25,10 @@ import torch
 from moviola import registry
 from moviola.card import ModelCard
 from moviola.diffusion.placing import place, unplace
-from moviola.diffusion.quiet import quiet
 from moviola.plan.choose import choose
 from moviola.plan.machine import this_machine
 from moviola.plan.plan import Job, Speed, Wishes
+from moviola.weights.quiet import quiet
 from record import record
 
 WARM = 3
