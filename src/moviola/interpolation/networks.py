@@ -12,10 +12,8 @@ from torch import Tensor
 from moviola.errors import ModelError
 from moviola.frames import Depth, Pixels, quantized
 from moviola.interpolation.engine import Pair
-
-STILL = 0.5 / 255
-"""Mean difference of two frames, of full scale, below which they show the same: a frame that was repeated
-and coded once more. The first is then shown again, and the network is spared."""
+from moviola.motion.between import still
+from moviola.motion.dense import luma8
 
 
 class Network(Protocol):
@@ -58,26 +56,40 @@ class NetworkMaker:
 
         for pair in pairs:
             here = frames[pair.first]
-            between = [time for time in pair.times if time > 0]
-            if not between or _still(here, frames[pair.first + 1], top):
+            times = [time for time in pair.times if time > 0]
+            if not times:
                 yield frames[[pair.first] * len(pair.times)]
                 continue
+            there = frames[pair.first + 1]
             for number in [number for number in opened if number < pair.first]:
                 del opened[number]
-            (a, seen_a), (b, seen_b) = seen(pair.first), seen(pair.first + 1)
-            try:
-                made = iter(self._network.between(a, b, seen_a, seen_b, between, options))
-            except torch.OutOfMemoryError as error:
-                raise ModelError(
-                    f"memory ran out between two frames of {here.shape[1]}x{here.shape[0]}; "
-                    f"use -O scale=0.5, --dtype bfloat16 or --device cpu"
-                ) from error
-            yield np.stack(
-                [
-                    here if time == 0 else self._closed(next(made), here, frames[pair.first + 1], time)
-                    for time in pair.times
-                ]
-            )
+            between: Iterator[Pixels]
+            if still(luma8(here), luma8(there)):
+                # Nothing moves: a frame that was repeated, a fade, noise.
+                between = (_mixed(here, there, time) for time in times)
+            else:
+                a, b = seen(pair.first), seen(pair.first + 1)
+                between = self._between(a, b, here, there, times, options)
+            yield np.stack([next(between) if time > 0 else here for time in pair.times])
+
+    def _between(
+        self,
+        a: tuple[Tensor, Any],
+        b: tuple[Tensor, Any],
+        here: Pixels,
+        there: Pixels,
+        times: Sequence[float],
+        options: Any,
+    ) -> Iterator[Pixels]:
+        try:
+            made = self._network.between(a[0], b[0], a[1], b[1], times, options)
+            for picture, time in zip(made, times, strict=True):
+                yield self._closed(picture, here, there, time)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"memory ran out between two frames of {here.shape[1]}x{here.shape[0]}; "
+                "use -O scale=0.5, --dtype bfloat16 or --device cpu"
+            ) from error
 
     def _closed(self, made: Tensor, a: Pixels, b: Pixels, time: float) -> Pixels:
         depth: Depth = 8 if a.dtype == np.uint8 else 16
@@ -85,12 +97,9 @@ class NetworkMaker:
         picture = quantized(values, depth, source=self._name)
         if a.shape[2] == 3:
             return picture
-        alpha = (1 - time) * a[..., 3:].astype(np.float32) + time * b[..., 3:]
-        return np.concatenate([picture, np.rint(alpha).astype(a.dtype)], axis=2)
+        return np.concatenate([picture, _mixed(a[..., 3:], b[..., 3:], time)], axis=2)
 
 
-def _still(a: Pixels, b: Pixels, top: int) -> bool:
-    """Whether two frames are the same, by every fourth line at first, as most pairs are not."""
-    if np.abs(a[::4].astype(np.int32) - b[::4]).mean() / top >= STILL:
-        return False
-    return bool(np.abs(a.astype(np.int32) - b).mean() / top < STILL)
+def _mixed(a: Pixels, b: Pixels, time: float) -> Pixels:
+    mixed: Pixels = np.rint((1 - time) * a.astype(np.float32) + time * b).astype(a.dtype)
+    return mixed

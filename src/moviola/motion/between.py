@@ -47,7 +47,7 @@ def interpolate_pair(a: Pixels, b: Pixels, times: Sequence[float], *, quality: P
     times: in [0, 1]; 0 and 1 give the pictures themselves. Flow is measured once for all of them.
     """
     luma = luma8(a), luma8(b)
-    motion = None if _still(*luma) else _Motion.between(*luma, quality)
+    motion = None if still(*luma) else _Motion.between(*luma, quality)
     start, end = _opened(a), _opened(b)
     result = np.empty((len(times), *a.shape), a.dtype)
     for picture, t in zip(result, times, strict=True):
@@ -60,7 +60,8 @@ def interpolate_pair(a: Pixels, b: Pixels, times: Sequence[float], *, quality: P
     return result
 
 
-def _still(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+def still(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    """Whether nothing moves between two pictures: a and b are their luma, (H, W)."""
     height, width = a.shape
     blocks = max(1, width // 8), max(1, height // 8)
     return float(cv2.resize(cv2.absdiff(a, b), blocks, interpolation=cv2.INTER_AREA).max()) <= _STILL
