@@ -225,7 +225,10 @@ class Model(Protocol):
 
 
 class Family(Protocol):
-    """A module in `moviola.models`, or one that an installed package names under `moviola.models`."""
+    """A module in `moviola.models`, or one that an installed package names under `moviola.models`.
+
+    It may have a `DEFAULT`: the id of the model that is meant by the family's bare name.
+    """
 
     CARDS: Sequence[ModelCard]
     Options: type[BaseModel]

@@ -94,6 +94,8 @@ def _named(model: str) -> tuple[str, ModelCard] | None:
 
 
 def _published(model: str) -> tuple[str, ModelCard] | None:
+    # A family's bare name is the one of its models that it would be taken for.
+    model = getattr(_family(model), "DEFAULT", model) if model in _families() else model
     # The longest name first: `cogvideox-fun-5b` belongs to `cogvideox-fun`, not to `cogvideox`.
     for name in sorted((n for n in _families() if model.startswith(n)), key=len, reverse=True):
         for card in _family(name).CARDS:

@@ -34,8 +34,8 @@ class Mean:
         return [(1 - time) * a + time * b + self.spoil for time in times]
 
 
-def maker(network: Mean, dtype: torch.dtype = torch.float32) -> NetworkMaker:
-    return NetworkMaker(network, device="cpu", dtype=dtype, name="mean")
+def maker(network: Mean) -> NetworkMaker:
+    return NetworkMaker(network, device="cpu", name="mean")
 
 
 def frames(count: int, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
@@ -103,13 +103,6 @@ def test_transparency_is_carried_over_and_the_network_does_not_see_it():
     (pictures,) = made(network, data, Pair(0, (0.5,)))
     assert network.seen == [(1, 3, 6, 8)] * 2
     assert np.abs(pictures[0] - data.astype(float).mean(axis=0)).max() <= 0.51
-
-
-def test_bfloat16_is_a_matter_of_the_network_alone():
-    data = frames(2)
-    (pictures,) = maker(Mean(), torch.bfloat16).made(data, [Pair(0, (0.0, 0.5))], None)
-    assert np.array_equal(pictures[0], data[0])
-    assert np.abs(pictures[1] - data.astype(float).mean(axis=0)).max() <= 2
 
 
 def test_numbers_that_are_none_are_an_error():

@@ -50,6 +50,6 @@ def load(card: ModelCard, setup: Setup, build: Build) -> Model:
     fill(network, state if own else build.names(card, state), card, where)
     dtype: torch.dtype = getattr(torch, setup.plan.dtype)
     network = network.eval().to(setup.plan.device, dtype).to(memory_format=torch.channels_last)
-    maker = NetworkMaker(build.adapter(network), device=setup.plan.device, dtype=dtype, name=card.id)
+    maker = NetworkMaker(build.adapter(network), device=setup.plan.device, name=card.id)
     model: Model = cast("Model", Interpolation(maker))
     return model

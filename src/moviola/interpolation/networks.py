@@ -17,7 +17,7 @@ from moviola.motion.dense import luma8
 
 
 class Network(Protocol):
-    """Frames are (1, 3, H, W) of R, G, B in 0 to 1. options: the family's own."""
+    """Frames are (1, 3, H, W) of R, G, B in 0 to 1, float32. options: the family's own."""
 
     def features(self, frame: Tensor, options: Any) -> Any:
         """What it makes of a frame alone, for both pairs that it belongs to; None for nothing."""
@@ -31,14 +31,15 @@ class Network(Protocol):
 
 
 class NetworkMaker:
-    """A `Maker` by a network on a device, in a dtype.
+    """A `Maker` by a network on a device.
 
+    Frames come in float32 whatever the network computes in: bfloat16 would take bits of their pixels.
     name: for errors. Transparency is carried over linearly, as networks know none.
     """
 
-    def __init__(self, network: Network, *, device: str, dtype: torch.dtype, name: str) -> None:
+    def __init__(self, network: Network, *, device: str, name: str) -> None:
         self._network = network
-        self._device, self._dtype = torch.device(device), dtype
+        self._device = torch.device(device)
         self._name = name
 
     @torch.inference_mode()
@@ -49,7 +50,7 @@ class NetworkMaker:
         def seen(number: int) -> tuple[Tensor, Any]:
             if number not in opened:
                 frame = torch.from_numpy(np.ascontiguousarray(frames[number, ..., :3].astype(np.float32)))
-                tensor = (frame.permute(2, 0, 1)[None] / top).to(self._device, self._dtype)
+                tensor = (frame.permute(2, 0, 1)[None] / top).to(self._device)
                 tensor = tensor.contiguous(memory_format=torch.channels_last)
                 opened[number] = tensor, self._network.features(tensor, options)
             return opened[number]
@@ -87,8 +88,8 @@ class NetworkMaker:
                 yield self._closed(picture, here, there, time)
         except torch.OutOfMemoryError as error:
             raise ModelError(
-                f"memory ran out between two frames of {here.shape[1]}x{here.shape[0]}; "
-                "use -O scale=0.5, --dtype bfloat16 or --device cpu"
+                f"memory ran out between two frames of {here.shape[1]}x{here.shape[0]}; use --device cpu, "
+                "--dtype bfloat16, or one of the model's options that needs less (moviola models show)"
             ) from error
 
     def _closed(self, made: Tensor, a: Pixels, b: Pixels, time: float) -> Pixels:

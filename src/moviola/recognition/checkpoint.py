@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 
 from moviola.card import ModelCard
 from moviola.errors import InputError, OutputError
-from moviola.recognition import inert, tensorflow
+from moviola.recognition import inert, tensorflow, torchscript
 
 OWN_LAYOUT = {"format": "pt", "layout": "moviola"}
 """What our own files say in their header: entries are under the network's own names."""
@@ -25,6 +27,7 @@ _PICKLED = (".bin", ".pth", ".pyth", ".pt", ".pkl", "")
 
 _DAMAGE = (
     *(SafetensorError, pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error),
     # A pickle that is no checkpoint of torch's fails in any of these ways.
     *(TypeError, AttributeError, KeyError, IndexError, ImportError),
 )
@@ -50,6 +53,8 @@ def read(place: Path, patterns: Sequence[str] = ()) -> tuple[dict[str, Tensor], 
                 with safe_open(file, framework="pt") as opened:
                     own = (opened.metadata() or {}).get("layout") == OWN_LAYOUT["layout"]
                     state |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            elif torchscript.is_archive(file):
+                state |= torchscript.read(file)
             else:
                 state |= _unpickled(file)
         except _DAMAGE as error:

@@ -153,15 +153,22 @@ class Library:
         return self._build.fit(self.processor, frames, height, width)
 
     def tokens(self, frames: int, height: int, width: int) -> int:
-        """Counted by preparing black and white pictures of the fitted size: what the processor makes of them.
+        """Counted by preparing pictures of the fitted size, of which there is nothing but the shape."""
+        try:
+            text = self._foretold(frames, height, width, "meta")
+        except (NotImplementedError, TypeError):
+            # A processor that looks at the pixels.
+            text = self._foretold(frames, height, width, "cpu")
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-        By turns, as some leave out what looks like the frame before.
-        """
+    def _foretold(self, frames: int, height: int, width: int, device: str) -> str:
+        # Black and white by turns, as some leave out what looks like the frame before.
         pair = torch.zeros(2, 3, height, width, dtype=torch.uint8)
         pair[1] = 255
-        pictures = self.fit(frames, height, width)(pair)[torch.arange(frames) % 2]
-        text, _ = self.prepared(pictures, np.arange(frames, dtype=np.float64), 0, frames)
-        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        with quiet():
+            pictures = self.fit(frames, height, width)(pair.to(device))
+            pictures = pictures[torch.arange(frames, device=device) % 2]
+            return self.prepared(pictures, np.arange(frames, dtype=np.float64), 0, frames)[0]
 
     def prepared(
         self, pictures: Tensor, seconds: Seconds, start: float, stop: float, *, fitted: bool = True

@@ -13,8 +13,8 @@ others some networks may be pickled."""
 
 
 def given_by(card: ModelCard, path: Path) -> Path:
-    """The path again: a folder, or for a recognizer a file. Raises InputError where it holds no weights."""
-    if card.recognition is None:
+    """The path again: a folder, or for a network of our own a file. Raises InputError without weights."""
+    if card.understanding is not None or card.embedding is not None or not _is_ours(card):
         if not path.is_dir():
             raise InputError(f"{path} is no folder; name the folder of a checkpoint, laid out as published")
         pickled = card.understanding is not None and any(path.rglob("*.bin"))
@@ -30,6 +30,11 @@ def given_by(card: ModelCard, path: Path) -> Path:
     elif not any(file.suffix in _FILES for file in path.rglob("*")):
         raise InputError(f"{path} holds no weights: none of {kinds}")
     return path
+
+
+def _is_ours(card: ModelCard) -> bool:
+    """Whether its network is one of our own, and so can be read from a single file."""
+    return card.recognition is not None or bool(card.network)
 
 
 def fingerprint(checkpoint: Path) -> dict[str, int]:
