@@ -54,3 +54,9 @@ def test_an_installed_package_adds_a_family_by_entry_point(third_party):
     assert family is third_party
     assert card.licence == "MIT"
     assert "acme-large" in [card.id for card in registry.cards()]
+
+
+def test_a_familys_bare_name_is_the_model_it_would_be_taken_for():
+    assert registry.find("rife")[1].id == "rife-4.25"
+    assert registry.find("film")[1].id == "film-style"
+    assert registry.find("flow")[1].id == "flow"

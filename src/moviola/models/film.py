@@ -44,6 +44,9 @@ def _card(kind: str, repo: str, summary: str, vimeo: str) -> ModelCard:
     )
 
 
+DEFAULT = "film-style"
+"""What `film` alone stands for: the weights that its authors recommend."""
+
 CARDS: Sequence[ModelCard] = (
     _card(
         "style",

@@ -70,6 +70,9 @@ def _card(version: str, parameters: int) -> ModelCard:
     )
 
 
+DEFAULT = "rife-4.25"
+"""What `rife` alone stands for: the version that its authors recommend."""
+
 CARDS: Sequence[ModelCard] = tuple(_card(version, _PARAMETERS[version]) for version in VERSIONS)
 
 _LARGE = 2560 * 1440
