@@ -1,0 +1,127 @@
+"""The steps by which ProPainter fills holes: flow, its completion, pixels along it, then what nobody shows.
+
+As the authors' `inference_propainter.py` does them with a clip that fits in one of its sub-videos. The last
+step sees frames in overlapping windows, together with distant ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from moviola.nets.flow_completion import FlowCompletion
+from moviola.nets.image_propagation import propagated
+from moviola.nets.propainter import ProPainter
+from moviola.nets.raft import Raft
+
+
+@dataclass(frozen=True)
+class Networks:
+    """In evaluation, on one device; the second and the third in the same type, which the frames get."""
+
+    raft: Raft
+    completion: FlowCompletion
+    inpainting: ProPainter
+
+
+@dataclass(frozen=True)
+class Propagated:
+    """What the windows are cut from."""
+
+    frames: Tensor
+    """(B, T, 3, H, W) in [-1, 1]; 0 in the holes that are left."""
+    masks: Tensor
+    left: Tensor
+    """Holes before and after pixels were propagated, (B, T, 1, H, W), 1 in holes."""
+    forward: Tensor
+    backward: Tensor
+    """Completed flow, (B, T - 1, 2, H, W) in pixels, from frame t to t + 1 and from t + 1 to t."""
+
+
+@dataclass(frozen=True)
+class Window:
+    local: range
+    """Frames made anew."""
+    distant: tuple[int, ...]
+    """Frames that are only looked at."""
+
+
+def filled(
+    networks: Networks,
+    frames: Tensor,
+    masks: Tensor,
+    iterations: int = 20,
+    reach: int = 5,
+    apart: int = 10,
+    pairs: int = 11,
+) -> Tensor:
+    """Frames (B, T, 3, H, W) in [0, 1] whose holes are filled; elsewhere they are the given ones, to the bit.
+
+    frames: RGB in [0, 1], H and W multiples of 8. masks: (B, T, 1, H, W), 1 in holes, 0 elsewhere.
+    iterations, pairs: see `prepared`. reach, apart: see `windows`.
+    """
+    state = prepared(networks, frames, masks, iterations, pairs)
+    made: dict[int, Tensor] = {}
+    for window in windows(frames.shape[1], reach, apart):
+        for index, frame in zip(window.local, finished(networks, state, window).unbind(1), strict=True):
+            # A later window counts as much as all before it: the authors' running mean.
+            made[index] = (made[index] + frame) / 2 if index in made else frame
+    new = torch.stack([made[index] for index in range(frames.shape[1])], dim=1)
+    return torch.where(masks > 0, new.to(frames.dtype), frames)
+
+
+def prepared(
+    networks: Networks, frames: Tensor, masks: Tensor, iterations: int = 20, pairs: int = 11
+) -> Propagated:
+    """All that is done with the whole clip at once. Arguments as for `filled`.
+
+    iterations: of RAFT. pairs: of frames whose flow is estimated side by side, which bounds its memory.
+    """
+    length = frames.shape[1]
+    like = next(networks.inpainting.parameters())
+    pieces = [
+        # With what the masks cover: holes are cut out of the flow, not out of the frames.
+        networks.raft.both_ways(frames[:, start : start + pairs + 1], iterations)
+        for start in range(0, length - 1, pairs)
+    ]
+    holes = masks.to(like.dtype)
+    scaled = (2 * frames - 1).to(like.dtype)
+    if not pieces:
+        none = scaled.new_zeros(len(frames), 0, 2, *frames.shape[-2:])
+        return Propagated(scaled * (1 - holes), holes, holes, none, none)
+    forward, backward = (torch.cat(way, dim=1).to(like.dtype) for way in zip(*pieces, strict=True))
+    forward, backward = networks.completion.both_ways(forward, backward, holes)
+    shown, left = propagated(scaled, forward, backward, holes)
+    return Propagated(shown, holes, left, forward, backward)
+
+
+def windows(length: int, reach: int = 5, apart: int = 10, most: int | None = None) -> Iterator[Window]:
+    """Every `reach`-th frame with as many on both sides; distant frames are `apart` from each other.
+
+    most: of distant frames, half before and half after the window's middle; all of the clip's if None.
+    """
+    for middle in range(0, length, reach):
+        local = range(max(0, middle - reach), min(length, middle + reach + 1))
+        begin, end = 0, length
+        if most is not None:
+            begin = max(0, middle - apart * (most // 2))
+            end = min(length, middle + apart * (most // 2))
+        distant = tuple(index for index in range(begin, end, apart) if index not in local)
+        yield Window(local, distant)
+
+
+def finished(networks: Networks, state: Propagated, window: Window) -> Tensor:
+    """The local frames anew, (B, L, 3, H, W) in [0, 1]; only what is in holes is of use."""
+    seen = [*window.local, *window.distant]
+    steps = slice(window.local.start, window.local.stop - 1)
+    made: Tensor = networks.inpainting(
+        state.frames[:, seen],
+        state.forward[:, steps],
+        state.backward[:, steps],
+        state.masks[:, seen],
+        state.left[:, seen],
+    )
+    return (made + 1) / 2
