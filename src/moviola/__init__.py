@@ -12,6 +12,7 @@
     moviola.train("recognizer", "my-clips", name="mine")        one's own classes; then model="mine"
     moviola.interpolate("clip.mp4", factor=2, output="smooth.mp4")
     moviola.remove("clip.mp4", mask="mask.png", output="clean.mp4")
+    moviola.mask("clip.mp4", point="72,54@1s")                  a mask that follows an object
     moviola.measure("psnr", "smooth.mp4", "truth.mp4")
     moviola.again("lake.mp4", seed=7)                           made once more, from its own recipe
     moviola.pull("cogvideox-5b")                                weights onto this machine
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         edit,
         generate,
         interpolate,
+        mask,
         measure,
         plan_of,
         probe,
@@ -61,6 +63,7 @@ __all__ = [
     "edit",
     "generate",
     "interpolate",
+    "mask",
     "measure",
     "plan_of",
     "probe",

@@ -10,6 +10,7 @@ from moviola.tasks import (
     Again,
     Ask,
     Caption,
+    Masking,
     Measure,
     Pull,
     Recognize,
@@ -63,6 +64,10 @@ def run(request: Task, *, plan: Plan | None = None, stop: threading.Event | None
             from moviola.roads.training import train
 
             return train(request)
+        case Masking():
+            from moviola.roads.masking import mask
+
+            return mask(request)
         case Measure():
             from moviola.roads.measuring import measure
 

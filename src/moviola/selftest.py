@@ -26,6 +26,7 @@ from moviola.tasks import (
     Answer,
     Captions,
     Label,
+    Masked,
     Recognized,
     SearchResult,
     Seen,
@@ -89,9 +90,11 @@ def _try(card: ModelCard, task: str, checkpoint: Path | None) -> Passed:
     kind = next(kind for kind in TASKS if kind.verb == task)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        fields = _least(card, task, folder) | {"model": card.id}
+        # Who finds what words say does it for another that follows.
+        finds = task == "mask" and "text" in card.needs
+        fields = _least(card, task, folder) | {"detector" if finds else "model": card.id}
         if checkpoint is not None:
-            fields["weights"] = checkpoint
+            fields["detector_weights" if finds else "weights"] = checkpoint
         began = time.monotonic()
         *events, last = run(request(kind, fields))
         seconds = time.monotonic() - began
@@ -119,6 +122,10 @@ def _checked(card: ModelCard, task: str, fields: dict[str, Any], events: list[Ev
         case Captions():
             if len(made.moments) != 2:
                 raise ModelError(f"{card.id} described {len(made.moments)} scenes of two")
+            return made.frames
+        case Masked():
+            if made.frames != len(Clip(fields["video"]).timeline()):
+                raise ModelError(f"{card.id} answered for {made.frames} frames")
             return made.frames
         case SearchResult():
             if len(made.found) != made.moments:
@@ -164,7 +171,7 @@ def _least(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
     return fields | {"seed": 0}
 
 
-_LOOKING = ("ask", "caption", "search", "recognize", "watch")
+_LOOKING = ("ask", "caption", "search", "recognize", "watch", "mask")
 """Tasks that make no video."""
 
 
@@ -179,6 +186,10 @@ def _least_to_look(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
             return {"videos": video} | wanted | output
         case "search":
             return {"folder": folder, "text": "a disc over a hill", "top": 1000}
+        case "mask":
+            if "text" in card.needs:
+                return {"video": video, "text": "a disc", "least": 0.0} | {"output": folder / "result.mkv"}
+            return {"video": video, "box": _BOX, "output": folder / "result.mkv"}
         case "recognize":
             # Who has no labels of its own takes any.
             labels = {} if card.recognition is not None else {"labels": ["a disc", "a square"]}

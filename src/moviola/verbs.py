@@ -26,6 +26,8 @@ from moviola.tasks import (
     Edit,
     Generate,
     Interpolate,
+    Masked,
+    Masking,
     Measure,
     Pull,
     Pulled,
@@ -182,6 +184,11 @@ def interpolate(video: Any, **fields: Any) -> VideoResult:
 @_of(Remove)
 def remove(video: Any, **fields: Any) -> VideoResult:
     return cast(VideoResult, _finish(request(Remove, {"video": video} | fields)))
+
+
+@_of(Masking)
+def mask(video: Any, **fields: Any) -> Masked:
+    return cast(Masked, _finish(request(Masking, {"video": video} | fields)))
 
 
 @_of(Measure)

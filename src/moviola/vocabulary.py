@@ -11,6 +11,7 @@ VERBS = {
     "train": "Teach a recognizer one's own classes, from labelled clips.",
     "interpolate": "Raise the frame rate: invent the pictures between the pictures.",
     "remove": "Remove an object and fill in what was behind it.",
+    "mask": "Follow an object through a video and write its mask.",
     "measure": "Score a video, alone or against a reference.",
     "sample": "Take exact frames out of a video.",
     "again": "Make a video once more from the recipe inside it.",

@@ -41,6 +41,7 @@ ROOMS = [
     "understanding",
     "searching",
     "interpolation",
+    "masking",
     "metrics",
     "diffusion",
     "models",

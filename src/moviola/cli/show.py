@@ -20,6 +20,7 @@ from moviola.tasks import (
     Captions,
     Generate,
     Label,
+    Masked,
     Pulled,
     Recognized,
     Sampled,
@@ -120,6 +121,8 @@ def summary(result: BaseModel) -> None:
                 _labels_of(video, alone=len(result.videos) == 1)
             if result.output is not None:
                 click.echo(result.output)
+        case Masked():
+            click.echo(f"{result.output}  {result.frames} frames, something is selected in {result.seen}")
         case SearchResult():
             _found(result)
         case Trained():

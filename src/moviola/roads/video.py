@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from moviola import registry
@@ -14,12 +16,14 @@ from moviola.clip import Clip
 from moviola.errors import InputError, RequestError
 from moviola.media.encoding import Encoding, choose_encoding, is_sequence
 from moviola.media.sink import check_output
-from moviola.model import Event, Events, Note, Setup
+from moviola.model import Event, Events, Note, Result, Setup
 from moviola.recipe import fingerprint, recipe
 from moviola.recognition.placing import place
 from moviola.roads.making import Take, check_not_input, make, validated
+from moviola.roads.masking import mask
 from moviola.roads.recognizing import at_hand
-from moviola.tasks import Interpolate, OnDevice, VideoTask, origin_name
+from moviola.tasks import Interpolate, Masked, Masking, OnDevice, Remove, VideoTask, origin_name
+from moviola.tasks import request as task
 
 
 def make_video(request: VideoTask) -> Events:
@@ -40,8 +44,30 @@ def make_video(request: VideoTask) -> Events:
     _check_limits(card, clip)
     inputs = inputs_of(request)
     card, setup = yield from _setup(request, card)
-    take = Take(request, output, encoding, recipe(request, card, inputs), inputs, clip, notes)
-    yield from make(take, family.load(card, setup), options)
+    made_by = recipe(request, card, inputs)
+    with TemporaryDirectory(prefix="moviola-") as folder:
+        if isinstance(request, Remove) and request.mask is None:
+            request = yield from _followed(request, Path(folder))
+        take = Take(request, output, encoding, made_by, inputs, clip, notes)
+        yield from make(take, family.load(card, setup), options)
+
+
+def _followed(request: Remove, folder: Path) -> Generator[Event, None, Remove]:
+    """The request with the mask of what it points at, followed through the video."""
+    shared = {name: getattr(request, name) for name in ("video", "box", "point", "text", "rate", "device")}
+    output = request.save_mask or folder / "mask.mkv"
+    asked = task(
+        Masking, shared | {"model": request.follow, "output": output, "overwrite": request.overwrite}
+    )
+    assert isinstance(asked, Masking)
+    with closing(mask(asked)) as events:
+        for event in events:
+            if isinstance(event, Result):
+                followed: Masked = event.value
+                yield Note(f"followed through {followed.frames} frames, seen in {followed.seen}")
+                return request.model_copy(update={"mask": followed.output})
+            yield event
+    raise RuntimeError("following ended without a mask")
 
 
 def _setup(request: VideoTask, card: ModelCard) -> Generator[Event, None, tuple[ModelCard, Setup]]:

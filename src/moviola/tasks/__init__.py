@@ -16,6 +16,7 @@ from moviola.tasks.making import (
     VideoResult,
     VideoTask,
 )
+from moviola.tasks.masking import Masked, Masking
 from moviola.tasks.pulling import Pull, Pulled
 from moviola.tasks.recognizing import (
     Label,
@@ -55,6 +56,7 @@ TASKS: tuple[type[Task], ...] = (
     Train,
     Interpolate,
     Remove,
+    Masking,
     Measure,
     Sample,
     Again,
@@ -80,6 +82,8 @@ __all__ = [
     "Interpolate",
     "Label",
     "Making",
+    "Masked",
+    "Masking",
     "Measure",
     "Moment",
     "OnDevice",

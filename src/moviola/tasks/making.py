@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from moviola.tasks.fields import Origin, Positional, Rational, Short, Size, as_bytes, named, said
+from moviola.tasks.prompts import BoxAt, PointAt, TextAt
 from moviola.tasks.task import MODEL, OnDevice, Task
 from moviola.vocabulary import VERBS
 
@@ -143,10 +144,25 @@ class Remove(OnDevice, VideoTask):
     __doc__ = VERBS["remove"]
     verb: ClassVar[str] = "remove"
     model: str = Field("propagate", description=MODEL)
-    mask: Annotated[
-        Origin,
-        Field(description="what to remove, white on black: image, video, folder; or a box as x,y,w,h"),
+    mask: Origin | None = Field(
+        None,
+        description="what to remove, white on black: image, video, folder; or a box as x,y,w,h that stays",
+    )
+    box: BoxAt | None = Field(None, description="around an object that is followed: x,y,w,h or x,y,w,h@2s")
+    point: PointAt | None = Field(None, description="on an object that is followed: x,y or x,y@2s")
+    text: TextAt | None = Field(None, description='an object that is found and followed: "the dog"')
+    follow: str = Field("track", description="model that follows it: track, sam2.1-tiny, …")
+    save_mask: Annotated[
+        Path | None, BeforeValidator(named), Field(None, description="file to keep the followed mask in")
     ]
+
+    @model_validator(mode="after")
+    def _one_object(self) -> Self:
+        if sum(what is not None for what in (self.mask, self.box, self.point, self.text)) != 1:
+            raise ValueError("say what to remove by exactly one of mask, box, point and text")
+        if self.save_mask is not None and self.mask is not None:
+            raise ValueError("a mask that is given need not be saved; leave save_mask out")
+        return self
 
 
 class VideoResult(BaseModel):
