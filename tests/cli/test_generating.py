@@ -67,5 +67,5 @@ def test_a_file_is_made_and_made_again(desk):
 def test_a_model_with_weights_is_shown_in_full(desk):
     done = moviola("models", "show", MODEL, cwd=desk)
     assert done.returncode == 0, done.stderr
-    assert "weights: repo=zai-org/CogVideoX-5b" in done.stdout
+    assert "repo: zai-org/CogVideoX-5b" in done.stdout
     assert "-O dynamic_guidance=False" in done.stdout
