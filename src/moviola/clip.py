@@ -10,6 +10,7 @@ from typing import Any
 
 from moviola.frames import Depth, Frames
 from moviola.media.info import MediaInfo
+from moviola.media.retimed import Retimed
 from moviola.media.source import Source, Timeline, open_source
 
 
@@ -19,20 +20,33 @@ class Clip:
     Nothing is opened until it is asked for, and no more is decoded than is asked for.
 
     rate: frames per second of an origin without times of its own (images, arrays); 25 where not given.
+    span: only the frames that begin in these seconds of the origin, from … up to; None is its beginning or
+        end. slow: how many times as long all lasts. With either, times begin at 0.
     """
 
-    def __init__(self, origin: Any, *, rate: Fraction | float | None = None) -> None:
+    def __init__(
+        self,
+        origin: Any,
+        *,
+        rate: Fraction | float | None = None,
+        span: tuple[float | None, float | None] | None = None,
+        slow: Fraction | float = 1,
+    ) -> None:
         self._origin = origin
         self._rate = rate
+        self._span = span
+        self._slow = Fraction(slow)
 
     def __repr__(self) -> str:
         return f"Clip({self.source.name!r})"
 
     @cached_property
     def source(self) -> Source:
-        if isinstance(self._origin, Clip):
-            return self._origin.source
-        return open_source(self._origin, rate=self._rate)
+        origin = self._origin
+        source = origin.source if isinstance(origin, Clip) else open_source(origin, rate=self._rate)
+        if self._span is None and self._slow == 1:
+            return source
+        return Retimed(source, self._span or (None, None), self._slow)
 
     @cached_property
     def info(self) -> MediaInfo:

@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from moviola.errors import InputError
 from moviola.frames import Frames, Mask
 from moviola.media.images import SUFFIXES, natural
+from moviola.media.retimed import whole_of
 from moviola.media.source import Source, open_source
 from moviola.media.stills import folder_and_name, numbered
 
@@ -84,7 +85,7 @@ class MaskTrack:
 
 
 def open_mask(origin: Any, video: Source) -> MaskTrack:
-    """The mask for `video`.
+    """The mask for `video`; where that is a part, one mask for each frame of the part, or of the whole.
 
     origin: for all frames alike: an image file, a PIL image, an array (H, W), a box "x,y,w,h" or (x, y, w, h)
         in pixels from the top left; one for each frame: a video, a folder of images, `folder/%05d.png`, a
@@ -93,6 +94,9 @@ def open_mask(origin: Any, video: Source) -> MaskTrack:
     """
     shown = video.probe().video
     name, length, read = _find(origin, shown.width, shown.height)
+    whole, start = whole_of(video)
+    if length is not None and whole is not video and length == len(whole.timeline()):
+        length, read = len(video.timeline()), _from(start, read)
     if length is not None and length != (frames := len(video.timeline())):
         raise InputError(
             f"mask {name} has {length} frames, the video has {frames}; "
@@ -101,6 +105,10 @@ def open_mask(origin: Any, video: Source) -> MaskTrack:
     mask = MaskTrack(name, length, shown.width, shown.height, read)
     mask.at(0, 1)
     return mask
+
+
+def _from(start: int, read: Reader) -> Reader:
+    return lambda first, count: read(start + first, count)
 
 
 def _find(origin: Any, width: int, height: int) -> tuple[str, int | None, Reader]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
@@ -16,19 +15,13 @@ from av.stream import Stream
 from moviola.errors import InputError, MediaError
 from moviola.media import subtitles
 from moviola.media.origin import Origin, find_origin
+from moviola.media.recode import recode
+from moviola.media.retimed import Retiming, retiming_of
 from moviola.media.source import Source
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
 
-_FALLBACK = {
-    "webm": ("libopus", "Opus"),
-    "mp4": ("aac", "AAC"),
-    "mov": ("aac", "AAC"),
-    "matroska": ("flac", "FLAC"),
-}
-_OPUS_RATE = 48_000
-_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 FROM_ZERO = {"matroska", "webm"}
 """Containers without times below zero: their muxer would shift the picture too. Opus states its delay."""
 
@@ -52,17 +45,22 @@ class Soundtrack:
     """The tracks beside the picture of one source, kept on the source's own clock.
 
     span: only packets that play between these seconds go along; (0, None) and None mean all.
+    retiming: only what it shows goes along, when it is shown; sound that lasts longer keeps its pitch.
     """
 
     origin: Origin | None
     span: tuple[float, float | None] | None = None
+    retiming: Retiming | None = None
     notes: list[str] = field(default_factory=list)
     _input: InputContainer | None = None
 
     @classmethod
     def of(cls, source: Source | None, span: tuple[float, float | None] | None = None) -> Self:
         """None, or a source without tracks of its own (images, arrays, a camera), brings nothing along."""
-        return cls(_origin_of(source), span)
+        if source is None:
+            return cls(None)
+        whole, retiming = retiming_of(source)
+        return cls(_origin_of(whole), (retiming.start, retiming.stop) if retiming else span, retiming)
 
     def __enter__(self) -> Self:
         if self.origin is not None:
@@ -86,8 +84,11 @@ class Soundtrack:
 
     @property
     def chapters(self) -> list[Chapter]:
-        """The source's, except those of an excerpt, which would point elsewhere."""
-        return self._input.chapters() if self._input and self.span is None else []
+        """The source's, except those of an excerpt on its old clock, which would point elsewhere."""
+        if self._input is None or (self.span is not None and self.retiming is None):
+            return []
+        chapters = self._input.chapters()
+        return chapters if self.retiming is None else _retimed_chapters(chapters, self.retiming)
 
     @property
     def sample_rates(self) -> list[int]:
@@ -110,7 +111,7 @@ class Soundtrack:
                 if stream.type != "video" and not (stream.type == "data" and self.chapters):
                     notes.append(f"{stream.type} track {stream.index} is left out")
                 continue
-            write, note = _attach(stream, output)
+            write, note = _attach(stream, output, self.retiming)
             if write is not None:
                 writes[stream.index] = write
             if note:
@@ -125,6 +126,8 @@ class Soundtrack:
             ends = packet.pts is None and packet.dts is None
             if ends or not self._wanted(packet):
                 continue
+            if self.retiming is not None:
+                _retime(packet, self.retiming)
             yield from map(timed, writes[packet.stream.index](packet))
         for write in writes.values():
             yield from map(timed, write(None))
@@ -138,8 +141,41 @@ class Soundtrack:
         return (ends > start or begins >= start) and (stop is None or begins < stop)
 
 
-def _origin_of(source: Source | None) -> Origin | None:
-    if source is None or source.live:
+def _retime(packet: Packet[Stream], retiming: Retiming) -> None:
+    """Move a packet. A text is shown in the part alone, and longer; sound is made longer once decoded."""
+    unit = packet.time_base
+    start = round(Fraction(retiming.start) / unit)
+    if packet.stream.type == "audio":
+        packet.pts = None if packet.pts is None else packet.pts - start
+        packet.dts = None if packet.dts is None else packet.dts - start
+        return
+    begins = cast(int, packet.pts if packet.pts is not None else packet.dts)
+    ends = begins + (packet.duration or 0)
+    if retiming.stop is not None:
+        ends = min(ends, round(Fraction(retiming.stop) / unit))
+    begins = max(begins, start)
+    packet.pts = packet.dts = round((begins - start) * retiming.slow)
+    packet.duration = round(max(0, ends - begins) * retiming.slow)
+
+
+def _retimed_chapters(chapters: Sequence[Chapter], retiming: Retiming) -> list[Chapter]:
+    moved: list[Chapter] = []
+    for chapter in chapters:
+        unit = cast(Fraction, chapter["time_base"])
+        start = Fraction(retiming.start) / unit
+        stop = chapter["end"] if retiming.stop is None else Fraction(retiming.stop) / unit
+        begins, ends = max(Fraction(chapter["start"]), start), min(Fraction(chapter["end"]), Fraction(stop))
+        if begins < ends:
+            times = {
+                "start": round((begins - start) * retiming.slow),
+                "end": round((ends - start) * retiming.slow),
+            }
+            moved.append(cast("Chapter", {**chapter, **times}))
+    return moved
+
+
+def _origin_of(source: Source) -> Origin | None:
+    if source.live:
         return None
     origin = getattr(source, "origin", None)
     if isinstance(origin, Origin):
@@ -150,25 +186,36 @@ def _origin_of(source: Source | None) -> Origin | None:
         return None
 
 
-def _attach(stream: Stream, output: OutputContainer) -> tuple[subtitles.Write | None, str | None]:
+def _attach(
+    stream: Stream, output: OutputContainer, retiming: Retiming | None
+) -> tuple[subtitles.Write | None, str | None]:
     if stream.type == "subtitle":
         return subtitles.attach(stream, output)
     if stream.codec_context is None:
         return None, f"audio track {stream.index} is left out: its codec is unknown"
+    if retiming is not None and retiming.slow != 1:
+        return recode(cast(AudioStream, stream), output, retiming)
     if output.format.name == "mp4" and stream.codec_context.name.startswith("pcm_"):
         # ISO/IEC 23003-5 allows it since 2020, but browsers and most players stay silent.
-        return _recode(cast(AudioStream, stream), output)
+        return recode(cast(AudioStream, stream), output, retiming)
     if output.format.name == "mov" and stream.codec_context.name in _NOT_IN_MOV:
-        return _recode(cast(AudioStream, stream), output)
+        return recode(cast(AudioStream, stream), output, retiming)
     try:
         added = output.add_stream_from_template(stream, opaque=True)
     except ValueError:
-        return _recode(cast(AudioStream, stream), output)
+        return recode(cast(AudioStream, stream), output, retiming)
     subtitles.describe(added, stream)
+    if output.format.name in FROM_ZERO and retiming is not None:
+        return lambda packet: subtitles.moved(_not_before_zero(packet), added), None
     has_delay = stream.codec_context.name in ("opus", "libopus")
     if output.format.name in FROM_ZERO and not has_delay:
         return lambda packet: subtitles.moved(_from_zero(packet), added), None
     return lambda packet: subtitles.moved(packet, added), None
+
+
+def _not_before_zero(packet: Packet[Stream] | None) -> Packet[Stream] | None:
+    """None for what begins before a part: moved to its beginning, it would push what follows out of step."""
+    return packet if packet is None or packet.pts is None or packet.pts >= 0 else None
 
 
 def _from_zero(packet: Packet[Stream] | None) -> Packet[Stream] | None:
@@ -179,47 +226,6 @@ def _from_zero(packet: Packet[Stream] | None) -> Packet[Stream] | None:
         return None
     packet.pts = packet.dts = 0
     return packet
-
-
-def _recode(stream: AudioStream, output: OutputContainer) -> tuple[subtitles.Write, str]:
-    """Decode and encode anew; every frame keeps its time."""
-    encoder, name = _FALLBACK[output.format.name.split(",")[0]]
-    rate = _OPUS_RATE if encoder == "libopus" else stream.rate
-    added = cast(AudioStream, output.add_stream(encoder, rate=rate, layout=_layout(stream)))
-    if encoder != "flac":
-        added.bit_rate = 96_000 * max(1, min(stream.channels, 6))
-    subtitles.describe(added, stream)
-    resampler: AudioResampler | None = None
-
-    after: Fraction | None = None
-
-    def write(packet: Packet[Stream] | None) -> Sequence[Packet[Stream]]:
-        nonlocal resampler, after
-        context = added.codec_context
-        if resampler is None:
-            resampler = AudioResampler(context.format, context.layout, rate, context.frame_size or None)
-        encoded: list[Packet[Any]] = []
-        for frame in stream.decode(packet):
-            if frame.pts is None and after is not None:
-                # Some decoders lose the time of their last frames.
-                frame.pts, frame.time_base = round(after * frame.sample_rate), Fraction(1, frame.sample_rate)
-            if frame.pts is not None and frame.time_base is not None:
-                after = frame.pts * frame.time_base + Fraction(frame.samples, frame.sample_rate)
-            for part in resampler.resample(frame):
-                encoded += added.encode(part)
-        if packet is None:
-            for part in resampler.resample(None):
-                encoded += added.encode(part)
-            encoded += added.encode(None)
-        return encoded
-
-    return write, f"audio track {stream.index} was re-encoded from {stream.codec_context.name} to {name}"
-
-
-def _layout(stream: AudioStream) -> str:
-    """The name of the track's layout; the usual one where the track only counts its channels."""
-    name = stream.layout.name
-    return _USUAL_LAYOUTS.get(stream.channels, name) if name.endswith("channels") else name
 
 
 def timed(packet: Packet[Stream]) -> Timed:
