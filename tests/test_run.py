@@ -172,15 +172,20 @@ def command(tmp_path):
             clip = tmp_path / "clip.mp4"
             if not clip.exists():
                 film(Scene(shots, size=(160, 96), rate=Fraction(25)), clip)
-            flags = {"interpolate": ["--factor", "2"], "remove": ["--mask", "30,20,25,20"]}[verb]
+            flags = {
+                "interpolate": ["--factor", "2"],
+                "slow-motion": ["--slow-motion", "2", "--range", "0.5..3.6s"],
+                "remove": ["--mask", "30,20,25,20"],
+            }[verb]
             given = [str(clip), *flags]
+            verb = "interpolate" if verb == "slow-motion" else verb
         seed = ["--seed", "3"] if verb == "generate" else []
         return [verb, *given, *seed, "-o", str(out), "--json"]
 
     return command
 
 
-@pytest.mark.parametrize("verb", ["interpolate", "remove", "generate"])
+@pytest.mark.parametrize("verb", ["interpolate", "slow-motion", "remove", "generate"])
 def test_after_kill_9_the_same_command_goes_on_and_ends_the_same(verb, command, tmp_path):
     whole, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
     _interrupt(command(verb, cut), work_folder(cut) / "journal.jsonl", lines=3)

@@ -43,8 +43,12 @@ def test_any_positive_fraction_survives_its_text(rate):
 @pytest.mark.parametrize(
     ("task", "fields", "message"),
     [
-        (Interpolate, {"video": "a.mp4"}, "exactly one of factor and fps"),
-        (Interpolate, {"video": "a.mp4", "factor": 2, "fps": 60}, "exactly one of factor and fps"),
+        (Interpolate, {"video": "a.mp4"}, "give at least one of factor, fps and slow_motion"),
+        (Interpolate, {"video": "a.mp4", "factor": 2, "fps": 60}, "give factor or fps, not both"),
+        (Interpolate, {"video": "a.mp4", "slow_motion": "1/2"}, "1/2 makes nothing slower"),
+        (Interpolate, {"video": "a.mp4", "slow_motion": 1, "factor": 2}, "1 makes nothing slower"),
+        (Interpolate, {"video": "a.mp4", "slow_motion": 4, "factor": "1/4"}, "it must be above 1/4"),
+        (Interpolate, {"video": "a.mp4", "factor": 2, "range": "4..2s"}, "range: a span must end after"),
         (Interpolate, {"video": "a.mp4", "factor": 1}, "factor 1 adds no frames"),
         (Interpolate, {"video": "a.mp4", "factor": "1/2"}, "factor 1/2 adds no frames"),
         (Interpolate, {"video": "a.mp4", "fps": -5}, "fps: -5 is out of range"),
@@ -63,6 +67,13 @@ def test_what_cannot_be_meant_is_refused_in_one_line(task, fields, message):
     with pytest.raises(RequestError, match=message) as refusal:
         request(task, fields)
     assert "\n" not in str(refusal.value)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=2, max_size=2, unique=True).map(sorted))
+def test_a_span_is_written_down_exactly(bounds):
+    asked = request(Interpolate, {"video": "a.mp4", "factor": 2, "range": tuple(bounds)})
+    written = asked.model_dump(mode="json")["range"]
+    assert request(Interpolate, {"video": "a.mp4", "factor": 2, "range": written}).range == tuple(bounds)
 
 
 def test_the_vocabulary_is_that_of_the_tasks():

@@ -119,7 +119,7 @@ def test_measuring_a_clip_against_itself_stays_valid_json(clip):
         (["interpolate", "CLIP", "--factor", "1", "-o", "out.mp4"], 2, "factor 1"),
         (["interpolate", "CLIP", "--fps", "-5", "-o", "out.mp4"], 2, "-5"),
         (["interpolate", "CLIP", "--fps", "0", "-o", "out.mp4"], 2, "0 is out of range"),
-        (["interpolate", "CLIP", "-o", "out.mp4"], 2, "factor and fps"),
+        (["interpolate", "CLIP", "-o", "out.mp4"], 2, "factor, fps and slow_motion"),
         (["interpolate", "CLIP", "--factor", "2", "--model", "flov", "-o", "out.mp4"], 2, "flow"),
         (["interpolate", "CLIP", "--factor", "2", "-O", "quality", "-o", "out.mp4"], 2, "KEY=VALUE"),
         (["remove", "CLIP", "--mask", "500,500,10,10", "-o", "out.mp4"], 1, "500"),

@@ -171,6 +171,17 @@ def test_an_edit_keeps_times_sound_and_length(asked, tmp_path):
     assert after.info.audio
 
 
+def test_a_part_alone_is_edited_with_its_sound(asked, tmp_path):
+    from moviola.film import film
+    from moviola.stage import Scene, Shot
+
+    clip = film(Scene((Shot(0.8), Shot(0.4)), size=(32, 32)), tmp_path / "clip.mp4")
+    result = finished(asked(Edit, video=clip, prompt="snow", seed=1, range=(0.6, 1.0)))
+    after = Clip(result.output)
+    assert np.allclose(after.timeline().pts_seconds, np.arange(10) / 25)
+    assert after.info.audio[0].duration_seconds == pytest.approx(0.4, abs=0.03)
+
+
 def test_a_preset_adds_its_words_and_nothing_without_it(asked, tmp_path):
     words = "hand-drawn 2D animation, clean lines, flat colours, smooth motion"
     negative = "photograph, realistic, film grain, noise"

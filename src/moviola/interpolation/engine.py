@@ -46,7 +46,7 @@ class Interpolation:
 
     def run(self, request: Interpolate, options: Any, context: Context) -> Events:
         video = context.clip.info.video
-        rate = grid(factor=request.factor, fps=request.fps, start_seconds=video.start_seconds)
+        rate = grid(factor=request.pictures, fps=request.fps, start_seconds=video.start_seconds)
 
         def step(window: Window) -> Iterator[Frames]:
             due = moments(window, rate, at_cut=request.at_cut or "hold")

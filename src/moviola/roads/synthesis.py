@@ -28,7 +28,7 @@ from moviola.plan.plan import Job, Plan, Wishes
 from moviola.presets import worded
 from moviola.recipe import recipe
 from moviola.roads.making import Take, check_not_input, make, validated, work_folder
-from moviola.roads.video import FILES, encoding_like, inputs_of, output_beside
+from moviola.roads.video import FILES, clip_of, encoding_like, inputs_of, output_beside
 from moviola.tasks import Edit, Generate, Synthesis, VideoResult, origin_name
 
 _ASKED = (
@@ -77,7 +77,7 @@ def prepare(request: Synthesis, *, plan: Plan | None = None) -> Prepared:
     _check_fields(request, card)
     output = _output(request)
     _check_outputs(request, output)
-    clip = Clip(request.video, rate=request.rate) if isinstance(request, Edit) else None
+    clip = clip_of(request) if isinstance(request, Edit) else None
     settled, notes = _settled(request, card, clip, output)
     if isinstance(settled, Generate):
         # What cannot be written is refused before the work, not after it.

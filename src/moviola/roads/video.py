@@ -15,6 +15,7 @@ from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import InputError, RequestError
 from moviola.media.encoding import Encoding, choose_encoding, is_sequence
+from moviola.media.retimed import retiming_of
 from moviola.media.sink import check_output
 from moviola.model import Event, Events, Note, Result, Setup
 from moviola.recipe import fingerprint, recipe
@@ -34,7 +35,7 @@ def make_video(request: VideoTask) -> Events:
     """
     family, card = registry.find(request.model, task=request.verb)
     options = validated(family.Options, request.options, card)
-    clip = Clip(request.video, rate=request.rate)
+    clip = clip_of(request)
     request = _settled(request)
     output = request.output
     assert output is not None
@@ -47,17 +48,25 @@ def make_video(request: VideoTask) -> Events:
     made_by = recipe(request, card, inputs)
     with TemporaryDirectory(prefix="moviola-") as folder:
         if isinstance(request, Remove) and request.mask is None:
-            request = yield from _followed(request, Path(folder))
+            request = yield from _followed(request, clip, Path(folder))
         take = Take(request, output, encoding, made_by, inputs, clip, notes)
         yield from make(take, family.load(card, setup), options)
 
 
-def _followed(request: Remove, folder: Path) -> Generator[Event, None, Remove]:
-    """The request with the mask of what it points at, followed through the video."""
+def _followed(request: Remove, clip: Clip, folder: Path) -> Generator[Event, None, Remove]:
+    """The request with the mask of what it points at, followed through its part of the video."""
     shared = {name: getattr(request, name) for name in ("video", "box", "point", "text", "rate", "device")}
     output = request.save_mask or folder / "mask.mkv"
+    _, part = retiming_of(clip.source)
     asked = task(
-        Masking, shared | {"model": request.follow, "output": output, "overwrite": request.overwrite}
+        Masking,
+        shared
+        | {
+            "model": request.follow,
+            "output": output,
+            "overwrite": request.overwrite,
+            "at": part and (part.start, part.stop),
+        },
     )
     assert isinstance(asked, Masking)
     with closing(mask(asked)) as events:
@@ -82,6 +91,12 @@ def _setup(request: VideoTask, card: ModelCard) -> Generator[Event, None, tuple[
     plan = place(card, request.device, request.dtype)
     yield Note(f"runs on {plan.reasons[0]}")
     return card, Setup(folders, plan, own=request.weights is not None)
+
+
+def clip_of(request: VideoTask) -> Clip:
+    """The input as it is worked on: the part that is asked for, and as slow."""
+    slow = request.slow_motion if isinstance(request, Interpolate) else None
+    return Clip(request.video, rate=request.rate, span=request.range, slow=slow or 1)
 
 
 FILES = ("video", "mask", "image", "last_image", "reference")
@@ -128,8 +143,8 @@ def encoding_like(
     source_rate = video.average_rate or Fraction(25)
     if isinstance(request, Interpolate) and request.fps is not None and request.fps < source_rate:
         notes.append(
-            f"{float(request.fps):g} frames/s are fewer than the input's {float(source_rate):g}: "
-            "frames are left out"
+            f"{float(request.fps):g} frames/s are fewer than the "
+            f"{'slowed ' if request.slow_motion else ''}input's {float(source_rate):g}: frames are left out"
         )
     if request.rate is not None and request.rate != source_rate:
         notes.append(f"rate {request.rate} is not used: {clip.source.name} has times of its own")
@@ -142,10 +157,9 @@ def encoding_like(
         depth=int(request.depth) if request.depth else None if deep else 8,
         alpha=None if clear else False,
     )
-    if isinstance(request, Interpolate) and request.factor is not None:
-        encoding = replace(
-            encoding, average_rate=(encoding.average_rate * request.factor).limit_denominator(1001)
-        )
+    if isinstance(request, Interpolate) and request.pictures is not None:
+        average = (source_rate * request.pictures).limit_denominator(1001)
+        encoding = replace(encoding, average_rate=average)
     return encoding, notes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -161,7 +162,8 @@ TimeSpan = Annotated[
     BeforeValidator(as_span),
     AfterValidator(_in_order),
     PlainSerializer(
-        lambda span: "..".join("" if end is None else f"{end:g}s" for end in span), return_type=str
+        lambda span: "..".join("" if end is None else f"{Decimal(repr(end)).normalize():f}s" for end in span),
+        return_type=str,
     ),
     WithJsonSchema({"type": "string", "pattern": r"^\S*\.\.\S*$"}),
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from moviola.tasks.fields import Origin, Positional, Rational, Short, Size, as_bytes, named, said
+from moviola.tasks.fields import Origin, Positional, Rational, Short, Size, TimeSpan, as_bytes, named, said
 from moviola.tasks.prompts import BoxAt, PointAt, TextAt
 from moviola.tasks.task import MODEL, OnDevice, Task
 from moviola.vocabulary import VERBS
@@ -43,6 +44,9 @@ class VideoTask(Making):
     """A request that turns one video into another."""
 
     video: Annotated[Origin, Positional(), Field(description="the video: file, URL, folder of images")]
+    range: TimeSpan | None = Field(
+        None, description="only this stretch of the video, with its sound: 12s..30s, 1:30.., ..500ms"
+    )
     rate: Rational | None = Field(
         None, description="frames per second of an input without times (images); default 25"
     )
@@ -125,6 +129,11 @@ class Interpolate(OnDevice, VideoTask):
     model: str = Field("flow", description=MODEL)
     factor: Rational | None = Field(None, description="multiply the rate: 2, 2.5, 5/2")
     fps: Rational | None = Field(None, description="constant frames per second: 60, 30000/1001")
+    slow_motion: Rational | None = Field(
+        None,
+        description="make it last so many times as long, with sound at its pitch: 4, 2.5; at the "
+        "video's own rate, at factor times that, or at fps",
+    )
     at_cut: Literal["hold", "repeat"] | None = Field(
         None,
         description="across a scene cut: show the last picture longer, or repeat it to keep a strictly "
@@ -133,11 +142,21 @@ class Interpolate(OnDevice, VideoTask):
 
     @model_validator(mode="after")
     def _one_rate(self) -> Self:
-        if (self.factor is None) == (self.fps is None):
-            raise ValueError("give exactly one of factor and fps")
-        if self.factor is not None and self.factor <= 1:
-            raise ValueError(f"factor {self.factor} adds no frames; it must be above 1")
+        if self.factor is not None and self.fps is not None:
+            raise ValueError("give factor or fps, not both")
+        if self.factor is None and self.fps is None and self.slow_motion is None:
+            raise ValueError("give at least one of factor, fps and slow_motion")
+        if self.slow_motion is not None and self.slow_motion <= 1:
+            raise ValueError(f"slow_motion {self.slow_motion} makes nothing slower; it must be above 1")
+        if self.factor is not None and self.factor * (self.slow_motion or 1) <= 1:
+            least = 1 / (self.slow_motion or Fraction(1))
+            raise ValueError(f"factor {self.factor} adds no frames; it must be above {least}")
         return self
+
+    @property
+    def pictures(self) -> Fraction | None:
+        """How many are shown for every one of the video's; None where `fps` says it."""
+        return (self.factor or Fraction(1)) * (self.slow_motion or 1) if self.fps is None else None
 
 
 class Remove(OnDevice, VideoTask):
