@@ -28,7 +28,18 @@ def test_options_are_described_and_have_defaults(card):
         assert not field.is_required(), f"{card.id}: option {name} has no default"
 
 
-@pytest.mark.parametrize("card", [c for c in CARDS if not c.hosted], ids=lambda card: card.id)
+def unlike(cards):
+    """One of those that differ in their weights alone: their networks are made from the same arguments."""
+    seen = set()
+    for card in cards:
+        built = registry.family_of(card) if card.network else card.id
+        alike = built, card.model_dump_json(exclude={"id", "summary", "weights", "parts", "facts", "source"})
+        if alike not in seen:
+            seen.add(alike)
+            yield card
+
+
+@pytest.mark.parametrize("card", unlike(c for c in CARDS if not c.hosted), ids=lambda card: card.id)
 def test_the_whole_path_runs(card):
     passed = selftest(card.id)
     assert [result.task for result in passed] == list(card.tasks)
