@@ -22,7 +22,8 @@ class _Facts(BaseModel):
 class Weights(_Facts):
     """Where a checkpoint, or one part of it, is published: a repository on the Hugging Face Hub, or a file.
 
-    Exactly one of `repo` (ORG/NAME), `url` (of a single file) and `folder` (on this machine) is given.
+    Exactly one of `repo` (ORG/NAME), `url` (of a single file), `page` (where a person gets it, and no program
+    can) and `folder` (on this machine) is given.
     """
 
     repo: str | None = None
@@ -32,14 +33,15 @@ class Weights(_Facts):
     sha256: str | None = Field(
         default=None, description="of the file at `url`, or its first digits; the first pull pins it if None"
     )
+    page: str | None = None
     folder: Path | None = None
     size_bytes: int | None = None
     gated: bool = Field(default=False, description="whether its licence has to be accepted on the Hub first")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if sum(place is not None for place in (self.repo, self.url, self.folder)) != 1:
-            raise ValueError("give exactly one of repo, url and folder")
+        if sum(place is not None for place in (self.repo, self.url, self.page, self.folder)) != 1:
+            raise ValueError("give exactly one of repo, url, page and folder")
         return self
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.models.film import CARDS, Options, names, network
-from moviola.nets.film import at
+from moviola.nets.halving import at
 from moviola.recognition.checkpoint import fill, read
 from moviola.run import run
 from moviola.selftest import selftest

@@ -12,7 +12,8 @@ from recorded import FOLDER, checkpoint, clip, difference, recording
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from moviola.nets.film import FILM, at, names, published
+from moviola.nets.film import FILM, names, published
+from moviola.nets.halving import at
 from moviola.recognition.tensorflow import read
 
 PUBLISHED = 34_436_667

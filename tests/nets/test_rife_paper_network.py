@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from moviola.nets.rife_paper import PaperRIFE, names
+from moviola.nets.rife_paper import PaperRIFE, names, published
 
 RECORDED = recording("rife-paper")
 
@@ -68,6 +68,7 @@ def test_published_checkpoints_fit_and_their_teacher_is_left_out(version: str, a
     left = [name for name in state if name.startswith("module.block_tea.")]
     assert len(left) == 32
     assert len(names(state)) == len(state) - len(left)
+    assert published(network.state_dict()).keys() == state.keys() - set(left)
 
 
 def test_it_costs_what_was_measured_of_the_authors_network() -> None:

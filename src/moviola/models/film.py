@@ -103,7 +103,7 @@ class _Halving:
     def between(
         self, a: Tensor, b: Tensor, seen_a: Any, seen_b: Any, times: Sequence[float], options: Options
     ) -> Iterator[Tensor]:
-        from moviola.nets.film import at
+        from moviola.nets.halving import at
         from moviola.nets.tiles import tiled
 
         network = self._network if options.tile is None else tiled(self._network, options.tile, _OVERLAP)

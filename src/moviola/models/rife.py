@@ -1,11 +1,12 @@
-"""RIFE 4: fast interpolation at any time between two frames (Huang et al., ECCV 2022).
+"""RIFE: fast interpolation at any time between two frames (Huang et al., ECCV 2022).
 
-The versions differ in size and training, not in use; the weights are those that vs-rife has collected.
+The versions of RIFE 4 differ in size and training, not in use; their weights are those that vs-rife has
+collected. Those of the paper's own two models lie on pages that no program can read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,8 @@ from moviola.nets.rife_versions import VERSIONS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from moviola.interpolation.networks import Network
 
 _WEIGHTS = "https://github.com/HolyWu/vs-rife/releases/download/model"
 
@@ -73,7 +76,40 @@ def _card(version: str, parameters: int) -> ModelCard:
 DEFAULT = "rife-4.25"
 """What `rife` alone stands for: the version that its authors recommend."""
 
-CARDS: Sequence[ModelCard] = tuple(_card(version, _PARAMETERS[version]) for version in VERSIONS)
+
+def _paper_card(id: str, file: str, summary: str, parameters: int, any_time: bool) -> ModelCard:
+    return ModelCard(
+        id=id,
+        tasks=("interpolate",),
+        summary=summary,
+        licence="MIT",
+        extra="local",
+        limits=Limits(max_depth=16, alpha=True),
+        weights=(Weights(page=f"https://drive.google.com/file/d/{file}/view"),),
+        parts=(Part(name="network", parameters=parameters, role="other"),),
+        network={"any_time": any_time},
+        dtype="float32",
+        source="https://github.com/hzwer/ECCV2022-RIFE",
+    )
+
+
+CARDS: Sequence[ModelCard] = (
+    *(_card(version, _PARAMETERS[version]) for version in VERSIONS),
+    _paper_card(
+        "rife-paper",
+        "1h42aGYPNJn2q8j_GVkS_yDu__G_UZ2GX",
+        "Interpolation by RIFE as in the paper: the picture halfway, and others by halving again.",
+        10_071_550,
+        any_time=False,
+    ),
+    _paper_card(
+        "rife-paper-m",
+        "147XVsDXBfJPlyct2jfo9kpbL944mNeZr",
+        "Interpolation by RIFE_m as in the paper: at any time between two frames.",
+        10_073_710,
+        any_time=True,
+    ),
+)
 
 _LARGE = 2560 * 1440
 """Pixels beyond which `auto` looks for flow at half the size. The authors advise that for 4K."""
@@ -102,22 +138,21 @@ class Options(BaseModel):
         return 0.5 if frame.shape[-1] * frame.shape[-2] > _LARGE else 1.0
 
 
-class _Fused:
-    """RIFE as the shared engine asks for pictures."""
+class _AnyTime:
+    """RIFE 4 and RIFE_m as the shared engine asks for pictures."""
 
     def __init__(self, network: Any) -> None:
-        self._network = network.fused()
+        self._network = network
 
-    def features(self, frame: Tensor, options: Options) -> Tensor:
-        seen: Tensor = self._network.features(frame, options.scale_for(frame))
-        return seen
+    def features(self, frame: Tensor, options: Options) -> Any:
+        return self._network.features(frame, options.scale_for(frame))
 
     def between(
         self,
         a: Tensor,
         b: Tensor,
-        seen_a: Tensor,
-        seen_b: Tensor,
+        seen_a: Any,
+        seen_b: Any,
         times: Sequence[float],
         options: Options,
     ) -> Iterator[Tensor]:
@@ -125,36 +160,72 @@ class _Fused:
         return (self._network.between(a, b, seen_a, seen_b, time, scale) for time in times)
 
 
+class _Halving:
+    """The paper's RIFE, which makes the picture halfway, as the shared engine asks for pictures."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+
+    def features(self, frame: Tensor, options: Options) -> None:
+        return None
+
+    def between(
+        self, a: Tensor, b: Tensor, seen_a: Any, seen_b: Any, times: Sequence[float], options: Options
+    ) -> Iterator[Tensor]:
+        from moviola.nets.halving import at
+
+        scale = options.scale_for(a)
+        return at(lambda first, second: self._network(first, second, 0.5, scale), a, b, times)
+
+
+def _is_of_paper(card: ModelCard) -> bool:
+    return "any_time" in card.network
+
+
 def network(card: ModelCard) -> nn.Module:
+    if _is_of_paper(card):
+        from moviola.nets.rife_paper import PaperRIFE
+
+        return PaperRIFE(**card.network)
     from moviola.nets.rife import RIFE
 
     return RIFE(**card.network)
 
 
 def names(card: ModelCard, state: State) -> State:
-    from moviola.nets import rife
+    from moviola.nets import rife, rife_paper
 
-    return rife.names(state)
+    return rife_paper.names(state) if _is_of_paper(card) else rife.names(state)
 
 
-_BUILD = Build(network=network, names=names, adapter=_Fused)
+def _published(card: ModelCard, state: State) -> State:
+    from moviola.nets import rife, rife_paper
+
+    return rife_paper.published(state) if _is_of_paper(card) else rife.published(state)
+
+
+def _adapter(card: ModelCard) -> Callable[[Any], Network]:
+    if not _is_of_paper(card):
+        return lambda network: _AnyTime(network.fused())
+    return _AnyTime if card.network["any_time"] else _Halving
 
 
 def load(card: ModelCard, setup: Setup) -> Model:
-    return build.load(card, setup, _BUILD)
+    return build.load(card, setup, Build(network=network, names=names, adapter=_adapter(card)))
 
 
 def tiny(card: ModelCard, folder: Path) -> ModelCard:
     import torch
 
-    from moviola.nets.rife import published
     from moviola.recognition.checkpoint import save
 
-    blocks = len(card.network.get("steps", "8421"))
-    small = card.model_copy(update={"network": {**card.network, "widths": [8] * blocks}})
+    narrow: dict[str, Any] = {"widths": [8] * len(card.network.get("steps", "8421"))}
+    if _is_of_paper(card):
+        narrow = {"widths": [8, 8, 4], "context": 4}
+    small = card.model_copy(update={"network": {**card.network, **narrow}})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = network(small)
-    save(published(made.state_dict()), folder / "model.safetensors", own=False)
+    save(_published(small, made.state_dict()), folder / "model.safetensors", own=False)
     parameters = sum(weight.numel() for weight in made.parameters())
     return small.model_copy(update={"parts": (card.parts[0].model_copy(update={"parameters": parameters}),)})

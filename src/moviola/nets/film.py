@@ -8,7 +8,7 @@ are those of the published checkpoints, google-research/frame-interpolation.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -171,45 +171,6 @@ def _margins(height: int, width: int, multiple: int) -> tuple[int, int, int, int
     """What is put above, left, below and right; of an odd number, more comes below and right."""
     high, wide = -height % multiple, -width % multiple
     return high // 2, wide // 2, high - high // 2, wide - wide // 2
-
-
-def at(
-    network: Callable[[Tensor, Tensor], Tensor],
-    first: Tensor,
-    second: Tensor,
-    times: Sequence[float],
-    depth: int = 5,
-) -> Iterator[Tensor]:
-    """Pictures at any times, by taking the middle again and again, as the authors' `eval/util.py` does.
-
-    times: ascending, from 0 (the first picture itself) to 1 (the second). Each is met to within half of
-    1 / 2 ** depth, at 5 to 1.6 % of the interval, and exactly where it is a multiple of 1 / 2 ** depth.
-    One picture takes at most `depth` passes; what several need is made once, and no more than `depth`
-    pictures are held. Raises ValueError where times do not ascend or lie outside.
-    """
-    if not all(early <= late for early, late in pairwise((0.0, *times, 1.0))):
-        raise ValueError(f"times must ascend from 0 to 1, not {list(times)}")
-    steps = 2**depth
-    places = [int(steps * time + 0.5) for time in times]
-    yield from _between(network, first, second, steps, [place for place in places if place < steps])
-    yield from (second for place in places if place == steps)
-
-
-def _between(
-    network: Callable[[Tensor, Tensor], Tensor],
-    first: Tensor,
-    second: Tensor,
-    steps: int,
-    places: Sequence[int],
-) -> Iterator[Tensor]:
-    """Pictures at `places`, counted from the first picture, of which the second is `steps` away."""
-    if not any(places):
-        yield from (first for _ in places)
-        return
-    half = steps // 2
-    middle = network(first, second)
-    yield from _between(network, first, middle, half, [place for place in places if place < half])
-    yield from _between(network, middle, second, half, [place - half for place in places if place >= half])
 
 
 _PARTS = ("enlarge", "join", "refine")

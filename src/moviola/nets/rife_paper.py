@@ -194,3 +194,22 @@ def names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not name.startswith(_TEACHER):
             held[name] = tensor
     return held
+
+
+def published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our entries under published names, without the teacher's."""
+    return {f"module.{_published(name)}": tensor for name, tensor in state.items()}
+
+
+def _published(name: str) -> str:
+    if name.startswith("blocks."):
+        name = re.sub(r"^blocks\.(\d)\.", r"block\1.", name)
+        return (
+            name.replace(".down.", ".conv0.").replace(".body.", ".convblock.").replace(".up.", ".lastconv.")
+        )
+    if found := re.match(r"context\.(\d)\.(\d)\.", name):
+        level, number = map(int, found.groups())
+        return f"contextnet.conv{level + 1}.conv{number + 1}.{name[found.end() :]}"
+    if found := re.match(r"refiner\.down\.(\d)\.(\d)\.", name):
+        return f"unet.down{found[1]}.conv{int(found[2]) + 1}.{name[found.end() :]}"
+    return re.sub(r"^refiner\.up\.(\d)\.", r"unet.up\1.", name).replace("refiner.last.", "unet.conv.")

@@ -1,7 +1,8 @@
 """Weights on disk: where a model's checkpoint lies, how it comes here, and what it says of itself.
 
-A card names repositories on the Hugging Face Hub (`hub`), files at an address (`web`) and folders of this
-machine (`folder`). Each of these is a `Place`; here they are put together. Only `pull` asks the network.
+A card names repositories on the Hugging Face Hub (`hub`), files at an address (`web`), pages from which a
+person gets them (`page`) and folders of this machine (`folder`). Each of these is a `Place`; here they are
+put together. Only `pull` asks the network.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from moviola.card import ModelCard, Weights
 from moviola.model import Note, Progress
-from moviola.weights import folder, hub, web
+from moviola.weights import folder, hub, page, web
 from moviola.weights.given import fingerprint, given_by
 from moviola.weights.needed import needed_of
 from moviola.weights.own import OWN_CARD, own_card, write_own_card
@@ -117,4 +118,6 @@ def pull(card: ModelCard, *, verify: bool = False) -> Generator[Progress | Note,
 def _place(weights: Weights) -> Place:
     if weights.repo is not None:
         return hub
+    if weights.page is not None:
+        return page
     return folder if weights.url is None else web
