@@ -18,6 +18,9 @@ from moviola.frames import Frames
 from moviola.media import decode
 from moviola.media.masks import open_mask
 from moviola.media.retimed import Retiming
+from moviola.media.scenes import marked
+from moviola.stage import Motion, Scene, Shot
+from moviola.stage import render as stage
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,23 @@ def test_a_mask_is_matched_to_the_whole_or_to_the_part():
         assert open_mask(given_masks, part.source).at(0, 3)[:, 0, 1].tolist() == [False, True, False]
     with pytest.raises(InputError, match="mask array has 4 frames, the video has 3"):
         open_mask(masks[:4], part.source)
+
+
+@pytest.mark.parametrize("span", [(0.2, 0.48), (0.44, 0.6), (0.4, 0.44), (0.48, None), (0.36, 0.52)])
+@pytest.mark.parametrize("start", [0, 1])
+def test_a_part_has_the_cuts_that_the_whole_has_there(span, start):
+    shots = tuple(Shot(0.48, ground=seed, camera=Motion(velocity=(90, 60))) for seed in (1, 2, 3))
+    data = np.concatenate([part.data for part in stage(Scene(shots, size=(96, 64))).frames()])
+    whole = np.concatenate([flags for _, flags in marked(Clip(data, rate=25).source)])
+    part = Clip(data, rate=25, span=span)
+    found = [(frames.pts_seconds, flags) for frames, flags in marked(part.source, start=start, chunk=3)]
+    first, count = round(span[0] * 25), len(part.timeline())
+    assert whole[[12, 24]].all()
+    assert np.array_equal(
+        np.concatenate([[], *(flags for _, flags in found)]), whole[first + start :][: count - start]
+    )
+    times = np.concatenate([[], *(pts for pts, _ in found)])
+    assert times == pytest.approx(part.timeline().pts_seconds[start:])
 
 
 CLAPS = [0.6, 1.52, 2.48, 3.2]

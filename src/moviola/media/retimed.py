@@ -109,6 +109,19 @@ class Retimed:
             )
             yield from map(self._moved, parts)
 
+    def read_around(
+        self, start: int, before: int, after: int, *, chunk: int, depth: Depth, alpha: bool
+    ) -> Iterator[Frames]:
+        """As `read`, from frame `start` to the end, and so many frames of `whole` around these."""
+        parts = self.whole.read(
+            start=max(0, self.first + start - before),
+            stop=self._numbers.stop + after,
+            chunk=chunk,
+            depth=depth,
+            alpha=alpha,
+        )
+        yield from map(self._moved, parts)
+
     def frames_at(
         self, indices: Sequence[int] | NDArray[np.int64], *, depth: Depth = 8, alpha: bool = False
     ) -> Frames:

@@ -22,7 +22,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from moviola.frames import Frames, Pixels
+from moviola.frames import Depth, Frames, Pixels
+from moviola.media.retimed import Retimed
+from moviola.media.source import Source
 
 THRESHOLD = 0.38
 """The step that makes a cut where nothing else moves. Tuned on spliced real clips (`benchmarks/cuts.py`)."""
@@ -41,6 +43,9 @@ _LASTING = 0.8
 
 _AROUND = 3
 """Steps looked at on each side."""
+
+_TINY = 1e-6
+"""Seconds that are nothing, in sums of times."""
 
 WARMUP = _FLASH + 1
 LOOKAHEAD = _FLASH
@@ -81,6 +86,31 @@ def mark_cuts(
     while window.ahead:
         flags.append(window.judge(threshold))
     yield from _judged(waiting, flags)
+
+
+def marked(
+    source: Source, *, start: int = 0, chunk: int = 16, depth: Depth = 8, alpha: bool = False
+) -> Iterator[tuple[Frames, NDArray[np.bool_]]]:
+    """Frames of a source from `start` on, each with its flag, as if all had been read from the beginning.
+
+    Of a part, frames outside of it have their say too: it has the cuts that the whole has there.
+    """
+    how: dict[str, Any] = {"chunk": chunk, "depth": depth, "alpha": alpha}
+    lead = min(start, WARMUP)
+    if not isinstance(source, Retimed):
+        for frames, flags in mark_cuts(source.read(start=start - lead, **how)):
+            dropped = min(lead, len(frames))
+            lead -= dropped
+            if dropped < len(frames):
+                yield frames[dropped:], flags[dropped:]
+        return
+    times = source.timeline()
+    if start < len(times):
+        begin, end = times.pts_seconds[start] - _TINY, times.end_seconds - _TINY
+        for frames, flags in mark_cuts(source.read_around(start, WARMUP, LOOKAHEAD, **how)):
+            inside = np.flatnonzero((frames.pts_seconds >= begin) & (frames.pts_seconds < end))
+            if len(inside):
+                yield frames[inside], flags[inside]
 
 
 def _judged(waiting: deque[Frames], flags: list[bool]) -> Iterator[tuple[Frames, NDArray[np.bool_]]]:

@@ -18,7 +18,7 @@ from moviola.clip import Clip
 from moviola.errors import OutputError, RequestError
 from moviola.journal import Journal
 from moviola.media.encoding import Encoding, is_sequence
-from moviola.media.scenes import WARMUP, mark_cuts
+from moviola.media.scenes import marked
 from moviola.media.sink import open_sink
 from moviola.media.stills import folder_and_name
 from moviola.media.write import write
@@ -196,10 +196,10 @@ class _Context:
         self, step: Step, *, size: int, before: int = 0, after: int = 0, fade: bool = False
     ) -> Events:
         shape = Shape(size, before, after)
-        first = max(0, self.place.start - before - WARMUP)
-        depth = self.encoding.depth_in_memory
-        chunks = self.clip.chunks(_CHUNK, start=first, depth=depth, alpha=self.encoding.alpha)
-        windows = prefetched(cut_into_windows(mark_cuts(chunks), shape, first=first, place=self.place))
+        first = max(0, self.place.start - before)
+        depth, alpha = self.encoding.depth_in_memory, self.encoding.alpha
+        frames = marked(self.clip.source, start=first, chunk=_CHUNK, depth=depth, alpha=alpha)
+        windows = prefetched(cut_into_windows(frames, shape, first=first, place=self.place))
         with closing(windows):
             yield from feed(step, windows, shape, fade=fade, tail=self.place.tail, total=self._frames())
 
