@@ -31,6 +31,14 @@ def test_a_shift_is_found_to_a_tenth_of_a_pixel(preset, dx, dy):
     assert np.abs(flow - (dx, dy)).mean() < 0.1
 
 
+def test_refinement_smooths_what_moves_alike():
+    roughness = [
+        np.abs(np.diff(dense_flow(*shifted(3, -2), preset="balanced", refinements=passes), axis=1)).mean()
+        for passes in (0, 5)
+    ]
+    assert roughness[1] < 0.75 * roughness[0]
+
+
 def test_warping_the_second_picture_back_gives_the_first():
     a, b = shifted(5, 4)
     back = warp(b, dense_flow(a, b, preset="best"))

@@ -68,10 +68,11 @@ def luma8(image: Picture) -> NDArray[np.uint8]:
     return luma
 
 
-def dense_flow(a: Picture, b: Picture, *, preset: Preset = "fast") -> Flow:
+def dense_flow(a: Picture, b: Picture, *, preset: Preset = "fast", refinements: int | None = None) -> Flow:
     """Displacement of every pixel of `a` towards `b`, (H, W, 2) float32 pixels.
 
     a, b: pictures of one size, uint8 or uint16, gray, RGB or RGBA; any size down to 1×1.
+    refinements: passes that smooth the flow inside of what moves alike, at every scale; default the preset's.
     Method: dense inverse search (Kroeger et al., 2016) as in OpenCV.
     """
     cv2 = _cv2()
@@ -87,7 +88,7 @@ def dense_flow(a: Picture, b: Picture, *, preset: Preset = "fast") -> Flow:
     search.setFinestScale(chosen.finest)
     search.setPatchStride(chosen.stride)
     search.setGradientDescentIterations(chosen.descents)
-    search.setVariationalRefinementIterations(chosen.refinements)
+    search.setVariationalRefinementIterations(chosen.refinements if refinements is None else refinements)
     flow: Flow = search.calc(first, second, None)[:height, :width]
     return flow
 
