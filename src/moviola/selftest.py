@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel
 
-from moviola import registry, weights
+from moviola import metrics, registry, weights
 from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import MissingExtraError, ModelError, RequestError
@@ -28,6 +29,7 @@ from moviola.tasks import (
     Label,
     Masked,
     Recognized,
+    Scores,
     SearchResult,
     Seen,
     Watched,
@@ -127,6 +129,10 @@ def _checked(card: ModelCard, task: str, fields: dict[str, Any], events: list[Ev
             if made.frames != len(Clip(fields["video"]).timeline()):
                 raise ModelError(f"{card.id} answered for {made.frames} frames")
             return made.frames
+        case Scores():
+            if not isfinite(made.value):
+                raise ModelError(f"{card.id} measured {made.value}")
+            return made.frames
         case SearchResult():
             if len(made.found) != made.moments:
                 raise ModelError(f"{card.id} found {len(made.found)} of {made.moments} moments")
@@ -171,7 +177,7 @@ def _least(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
     return fields | {"seed": 0}
 
 
-_LOOKING = ("ask", "caption", "search", "recognize", "watch", "mask")
+_LOOKING = ("ask", "caption", "search", "recognize", "watch", "mask", "measure")
 """Tasks that make no video."""
 
 
@@ -186,6 +192,9 @@ def _least_to_look(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
             return {"videos": video} | wanted | output
         case "search":
             return {"folder": folder, "text": "a disc over a hill", "top": 1000}
+        case "measure":
+            metric = next(name for name in metrics.names() if card.id in metrics.find(name).MODELS)
+            return {"metric": metric, "video": video, "reference": video}
         case "mask":
             if "text" in card.needs:
                 return {"video": video, "text": "a disc", "least": 0.0} | {"output": folder / "result.mkv"}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moviola.errors import InputError, RequestError
 from moviola.frames import Frames
-from moviola.metrics import start
+from moviola.metrics import find, validated
 from moviola.metrics.psnr import Psnr
 
 
@@ -120,4 +120,4 @@ def test_nothing_compared_is_an_error() -> None:
 
 def test_an_unknown_channel_is_refused() -> None:
     with pytest.raises(RequestError, match="psnr: option channel"):
-        start("psnr", {"channel": "hue"})
+        validated(find("psnr"), {"channel": "hue"})

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from moviola.errors import InputError
 from moviola.frames import Frames
-from moviola.metrics import start
 from moviola.metrics.ssim import Ssim
 from moviola.stage import demo_scene, render
 
@@ -118,4 +117,4 @@ def test_videos_that_do_not_fit_are_refused() -> None:
 
 def test_nothing_compared_is_an_error() -> None:
     with pytest.raises(InputError, match="no frames"):
-        start("ssim").compute()
+        Ssim().compute()

@@ -136,8 +136,10 @@ def summary(result: BaseModel) -> None:
         case Scores():
             unit = f" {result.unit}" if result.unit else ""
             better = "higher" if result.higher_is_better else "lower"
+            judge = f" by {result.model}" if result.model else ""
             click.echo(
-                f"{result.metric}  {result.value:.4f}{unit} over {result.frames} frames ({better} is better)"
+                f"{result.metric}  {result.value:.6g}{unit} over {result.frames} frames{judge} "
+                f"({better} is better)"
             )
         case AccuracyScores():
             _accuracy(result)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 
 from moviola.errors import RequestError
 
@@ -41,18 +41,29 @@ class Accumulator(Protocol):
         ...
 
 
+Reference = Literal["needed", "taken", "none"]
+"""Whether a metric cannot do without a reference, makes use of one that is given, or refuses it."""
+
+
 class Metric(Protocol):
     """What a file in this folder states."""
 
     NAME: str
     UNIT: str
     HIGHER_IS_BETTER: bool
-    NEEDS_REFERENCE: bool
+    REFERENCE: Reference
+    MODELS: tuple[str, ...]
+    """Ids of the models it can look with, the one to take first; none where it needs no network."""
+    NEEDS_MODEL: bool
+    """Whether it cannot do without; where it can, a model is used if one is asked for."""
     SUMMARY: str
     Options: type[BaseModel]
 
-    def start(self, options: Any) -> Accumulator:
-        """Begin a measurement; `options` is an instance of this file's `Options`."""
+    def start(self, options: Any, *model: Any) -> Accumulator:
+        """Begin a measurement; `options` is an instance of this file's `Options`.
+
+        model: what one of `MODELS` loads; not given where none is used.
+        """
         ...
 
 
@@ -67,14 +78,13 @@ def find(name: str) -> Metric:
     return cast(Metric, importlib.import_module(f"{__name__}.{name}"))
 
 
-def start(name: str, options: Mapping[str, Any] | None = None) -> Accumulator:
-    """Begin a measurement.  Raises RequestError for an unknown name or an option that does not fit."""
+def validated(metric: Metric, options: Mapping[str, Any]) -> BaseModel:
+    """A metric's own options.  Raises RequestError for one that does not fit."""
     from pydantic import ValidationError
 
-    metric = find(name)
     try:
-        return metric.start(metric.Options.model_validate(options or {}))
+        return metric.Options.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
         option = ".".join(map(str, first["loc"]))
-        raise RequestError(f"{name}: option {option}: {first['msg']}") from None
+        raise RequestError(f"{metric.NAME}: option {option}: {first['msg']}") from None

@@ -22,7 +22,9 @@ from moviola.metrics._pair import peak
 NAME = "flicker"
 UNIT = ""
 HIGHER_IS_BETTER = True
-NEEDS_REFERENCE = False
+REFERENCE = "none"
+MODELS = ()
+NEEDS_MODEL = False
 SUMMARY = "Freedom from flicker (VBench): 1 where neighbouring frames are equal, less the more they differ."
 
 

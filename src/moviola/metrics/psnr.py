@@ -25,7 +25,9 @@ __all__ = ["Options", "Psnr", "start"]
 NAME = "psnr"
 UNIT = "dB"
 HIGHER_IS_BETTER = True
-NEEDS_REFERENCE = True
+REFERENCE = "needed"
+MODELS = ()
+NEEDS_MODEL = False
 SUMMARY = "Peak signal-to-noise ratio: how small the squared error is, per frame and in the mean."
 
 

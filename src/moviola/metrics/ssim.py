@@ -21,7 +21,9 @@ from moviola.metrics._pair import LUMA, Channel, check_fit, peak
 NAME = "ssim"
 UNIT = ""
 HIGHER_IS_BETTER = True
-NEEDS_REFERENCE = True
+REFERENCE = "needed"
+MODELS = ()
+NEEDS_MODEL = False
 SUMMARY = "Structural similarity: 1 for equal pictures, near 0 for unrelated ones, per frame and in the mean."
 
 WINDOW = 11

@@ -25,12 +25,17 @@ class Measure(OnDevice):
         Field(description="the video to score; for accuracy labelled clips: a folder per class, or a CSV"),
     ]
     reference: Annotated[
-        Origin | None, Positional(), Field(None, description="the truth, for measures that compare")
+        Origin | None,
+        Positional(),
+        Field(None, description="the truth, for measures that compare; warping takes motion from it"),
     ]
     options: Annotated[
         Mapping[str, Any], Short("O"), Field(default_factory=dict, description="KEY=VALUE, the metric's own")
     ]
-    model: str | None = Field(None, description="accuracy: of which model; see `moviola models`")
+    model: str | None = Field(
+        None,
+        description="accuracy: of which model; lpips, warping: what looks (`moviola models --task measure`)",
+    )
     views: Views | None = Field(
         None, description="accuracy: CLIPSxCROPS that are averaged; default as the model's authors test"
     )
@@ -48,7 +53,7 @@ class Measure(OnDevice):
 
 
 class Scores(BaseModel):
-    """A measure's outcome. `per_frame` has one value per frame or pair; infinity becomes null in JSON."""
+    """A measure's outcome. `per_frame` has one value per frame or pair; infinity and NaN are null in JSON."""
 
     metric: str
     value: float = Field(description="the figure to quote", allow_inf_nan=True)
@@ -56,6 +61,7 @@ class Scores(BaseModel):
     higher_is_better: bool
     frames: int
     per_frame: list[float]
+    model: str | None = Field(None, description="what it was measured with, where that is a network")
 
     model_config = ConfigDict(ser_json_inf_nan="null")
 
