@@ -9,7 +9,7 @@ from moviola.errors import InputError, RequestError
 
 
 def test_the_folder_is_the_list() -> None:
-    assert {"flicker", "lpips", "psnr", "ssim"} <= set(metrics.names())
+    assert {"flicker", "lpips", "psnr", "ssim", "warping"} <= set(metrics.names())
     assert not any(name.startswith("_") for name in metrics.names())
 
 
