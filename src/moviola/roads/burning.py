@@ -13,7 +13,7 @@ import numpy as np
 
 from moviola.clip import Clip
 from moviola.frames import Frames
-from moviola.media.encoding import choose_encoding
+from moviola.media.encoding import Encoding, choose_encoding
 from moviola.media.info import MediaInfo
 from moviola.media.sink import check_output, open_sink
 from moviola.model import Events, Note, Progress
@@ -57,19 +57,38 @@ def burn(
         yield Note(f"of {len(info.videos)} video tracks only track {info.video.index} is kept")
     encoding = choose_encoding(output, info)
     chunks = clip.chunks(_CHUNK, depth=encoding.depth_in_memory, alpha=encoding.alpha)
+    drawn = (Frames.concatenate(draw(chunk)) for chunk in chunks)
+    yield from encode(drawn, output, encoding, len(times), tracks=clip, recipe=recipe, overwrite=overwrite)
+
+
+def encode(
+    chunks: Iterator[Frames],
+    output: Path,
+    encoding: Encoding,
+    total: int,
+    *,
+    tracks: Clip,
+    recipe: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Events:
+    """Write `total` frames to `output`, made ahead and encoded behind.
+
+    tracks: whose sound, subtitles and metadata go along.
+
+    Closing the generator stops the work within one chunk, and leaves nothing. Raises MoviolaError.
+    """
     # Beside the output, so on its disk, but in no folder that would stay if the work fails.
     place = next(folder for folder in output.absolute().parents if folder.exists())
     with TemporaryDirectory(prefix=f".{output.name}.", dir=place) as work:
         sink = open_sink(output, Path(work), encoding, overwrite=overwrite)
         done = 0
-        with sink.segment(0) as segment, closing(prefetched(chunks)) as read, Behind() as behind:
-            for chunk in read:
-                for drawn in draw(chunk):
-                    behind.submit(segment.write, drawn, weight=drawn.data.nbytes)
+        with sink.segment(0) as segment, closing(prefetched(chunks)) as made, Behind() as behind:
+            for chunk in made:
+                behind.submit(segment.write, chunk, weight=chunk.data.nbytes)
                 done += len(chunk)
-                yield Progress(done, len(times))
-        ending = sink.finish(1, tracks=clip.source, metadata=info.metadata, recipe=recipe)
-    yield from map(Note, [*clip.source.losses, *ending])
+                yield Progress(done, total)
+        ending = sink.finish(1, tracks=tracks.source, metadata=tracks.info.metadata, recipe=recipe)
+    yield from map(Note, [*tracks.source.losses, *ending])
 
 
 def by_span(frames: Frames, spans: Sequence[tuple[float, float]]) -> Iterator[tuple[Frames, int | None]]:
