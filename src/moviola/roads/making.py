@@ -149,6 +149,20 @@ def work_folder(output: Path) -> Path:
     return final.parent / f".{final.name}.moviola"
 
 
+def numbered(output: Path, count: int) -> list[Path]:
+    """Where each of several takes goes: as asked where there is one, else numbered from 1.
+
+    `lake.mp4` → `lake-2.mp4`, `lake/%05d.png` → `lake-2/%05d.png`.
+    """
+    if count == 1:
+        return [output]
+    numbers = range(1, count + 1)
+    if not is_sequence(output):
+        return [output.with_name(f"{output.stem}-{number}{output.suffix}") for number in numbers]
+    folder, name = folder_and_name(output)
+    return [folder.with_name(f"{folder.name}-{number}") / name for number in numbers]
+
+
 def check_not_input(output: Path, *origins: Any) -> None:
     """Raises OutputError where an output would overwrite what it is made from."""
     for origin in origins:

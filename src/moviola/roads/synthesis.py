@@ -17,9 +17,8 @@ from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import OutputError, RequestError
 from moviola.geometry import allowed_size, check_cut, native_of, shape_of, valid_frames
-from moviola.media.encoding import Encoding, choose_encoding, is_sequence
+from moviola.media.encoding import Encoding, choose_encoding
 from moviola.media.sink import check_output
-from moviola.media.stills import folder_and_name
 from moviola.model import Events, Family, Note, Result, Setup
 from moviola.pictures import picture
 from moviola.plan.choose import brief, choose
@@ -27,7 +26,7 @@ from moviola.plan.machine import this_machine
 from moviola.plan.plan import Job, Plan, Wishes
 from moviola.presets import worded
 from moviola.recipe import recipe
-from moviola.roads.making import Take, check_not_input, make, validated, work_folder
+from moviola.roads.making import Take, check_not_input, make, numbered, validated, work_folder
 from moviola.roads.video import FILES, clip_of, encoding_like, inputs_of, output_beside
 from moviola.tasks import Edit, Generate, Synthesis, VideoResult, origin_name
 
@@ -175,7 +174,7 @@ def _edited(request: Edit, card: ModelCard, clip: Clip) -> tuple[dict[str, Any],
 
 def _new_seed(request: Synthesis, card: ModelCard, output: Path) -> int:
     """A seed that was never asked for: that of the same work where it was interrupted, else a random one."""
-    log = work_folder(_outputs(request, output)[0]) / "journal.jsonl"
+    log = work_folder(numbered(output, request.count)[0]) / "journal.jsonl"
     asked = {"seed", "size", "frames", "fps", "steps", "guidance", "strength"}
     try:
         head = json.loads(log.read_text().partition("\n")[0])["recipe"]["request"]
@@ -213,7 +212,7 @@ def _takes(prepared: Prepared) -> Iterator[Take]:
     inputs = inputs_of(request)
     if request.weights is not None:
         inputs["weights"] = weights.fingerprint(request.weights)
-    for number, output in enumerate(_outputs(request, prepared.output)):
+    for number, output in enumerate(numbered(prepared.output, request.count)):
         asked = request.model_copy(
             update={"output": output, "count": 1, "seed": (request.seed + number) % 2**63}
         )
@@ -259,7 +258,7 @@ def _output(request: Synthesis) -> Path:
 
 def _check_outputs(request: Synthesis, output: Path) -> None:
     """Raises OutputError, before any work is done, where a take could not be written."""
-    for path in _outputs(request, output):
+    for path in numbered(output, request.count):
         check_not_input(path, *(getattr(request, name, None) for name in FILES))
         check_output(path, overwrite=request.overwrite)
     if request.preview is not None:
@@ -267,16 +266,3 @@ def _check_outputs(request: Synthesis, output: Path) -> None:
         check_not_input(request.preview, *(getattr(request, name, None) for name in FILES))
         if request.preview == output:
             raise OutputError(f"preview {request.preview} is the output too; choose another name")
-
-
-def _outputs(request: Synthesis, output: Path) -> list[Path]:
-    """Where each take goes: as asked where there is one, else numbered from 1."""
-    return [_numbered(output, n + 1) for n in range(request.count)] if request.count > 1 else [output]
-
-
-def _numbered(output: Path, number: int) -> Path:
-    """`lake.mp4` → `lake-2.mp4`, `lake/%05d.png` → `lake-2/%05d.png`."""
-    if not is_sequence(output):
-        return output.with_name(f"{output.stem}-{number}{output.suffix}")
-    folder, name = folder_and_name(output)
-    return folder.with_name(f"{folder.name}-{number}") / name
