@@ -25,7 +25,7 @@ _PACKAGES = (
 )
 
 
-_WHERE = {"output", "overwrite", "preview"}
+_WHERE = {"output", "overwrite", "preview", "compare"}
 """Fields that say where a result goes, not what it is."""
 
 

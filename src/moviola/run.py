@@ -31,6 +31,15 @@ def run(request: Task, *, plan: Plan | None = None, stop: threading.Event | None
     stop: ends a watch with its result, once anybody sets it.
     Closing the generator stops the work within one step. Raises MoviolaError.
     """
+    events = _road(request, plan, stop)
+    if isinstance(request, VideoTask) and request.compare is not None:
+        from moviola.roads.comparing import with_comparison
+
+        return with_comparison(request, events)
+    return events
+
+
+def _road(request: Task, plan: Plan | None, stop: threading.Event | None) -> Events:
     match request:
         case Synthesis():
             from moviola.roads.synthesis import synthesize

@@ -26,6 +26,7 @@ ROOMS = [
     "timeline",
     "captions",
     "overlay",
+    "comparison",
     "model",
     "geometry",
     "pictures",

@@ -110,6 +110,8 @@ def summary(result: BaseModel) -> None:
                 f"{result.duration_seconds:.2f} s, made in {result.elapsed_seconds:.1f} s "
                 f"({rate:.1f} frames/s)"
             )
+            if result.comparison is not None:
+                click.echo(f"  compared with the input: {result.comparison}")
             for take in result.takes:
                 summary(take)
         case Pulled():

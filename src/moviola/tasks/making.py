@@ -50,6 +50,11 @@ class VideoTask(Making):
     rate: Rational | None = Field(
         None, description="frames per second of an input without times (images); default 25"
     )
+    compare: Annotated[
+        Path | None,
+        BeforeValidator(named),
+        Field(None, description="file to show input and result together in: both.mp4, or a page: both.html"),
+    ]
 
 
 class Synthesis(OnDevice, Making):
@@ -189,6 +194,7 @@ class VideoResult(BaseModel):
 
     recipe: the request, model and versions that made it; embedded in the file too.
     notes: choices made and things lost, one sentence each.
+    comparison: where input and result are shown together, if that was asked for.
     takes: the further videos where `count` asked for several; this is the first.
     resumed_windows: how many windows were taken over from an interrupted run.
     """
@@ -203,6 +209,7 @@ class VideoResult(BaseModel):
     resumed_windows: int
     notes: list[str]
     recipe: dict[str, Any]
+    comparison: Path | None = None
     takes: list[VideoResult] = Field(default_factory=list)
 
     @property

@@ -1,0 +1,1 @@
+"""Two videos side by side, or one over the other with a divider between them."""
