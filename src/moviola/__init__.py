@@ -13,6 +13,7 @@
     moviola.interpolate("clip.mp4", factor=2, output="smooth.mp4")
     moviola.remove("clip.mp4", mask="mask.png", output="clean.mp4")
     moviola.mask("clip.mp4", point="72,54@1s")                  a mask that follows an object
+    moviola.compare("clip.mp4", "clean.mp4", "both.html")       one over the other, with a divider
     moviola.measure("psnr", "smooth.mp4", "truth.mp4")
     moviola.again("lake.mp4", seed=7)                           made once more, from its own recipe
     moviola.pull("cogvideox-5b")                                weights onto this machine
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         caption,
         cards,
         chat,
+        compare,
         edit,
         generate,
         interpolate,
@@ -60,6 +62,7 @@ __all__ = [
     "caption",
     "cards",
     "chat",
+    "compare",
     "edit",
     "generate",
     "interpolate",

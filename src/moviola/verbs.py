@@ -6,6 +6,7 @@ import inspect
 import logging
 from collections.abc import Callable, Generator
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from moviola import registry
@@ -14,7 +15,7 @@ from moviola.clip import Clip
 from moviola.media.info import MediaInfo
 from moviola.model import Events, Note, Result
 from moviola.plan.plan import Plan
-from moviola.roads import speaking
+from moviola.roads import comparing, speaking
 from moviola.run import plan_of as _plan_of
 from moviola.run import run
 from moviola.tasks import (
@@ -78,6 +79,16 @@ def probe(video: Any, *, count: bool = False) -> MediaInfo:
 def cards() -> list[ModelCard]:
     """The card of every model there is, ours and those of installed packages."""
     return list(registry.cards())
+
+
+def compare(before: Any, after: Any, output: str | Path, *, overwrite: bool = False) -> Path:
+    """Show two videos together, from the beginning of both; returns where.
+
+    output: a video, as both.mp4, has them side by side; a page, as both.html, has a divider between them.
+
+    Raises MoviolaError.
+    """
+    return cast(Path, _finish(comparing.compare(before, after, Path(output), overwrite=overwrite)))
 
 
 def plan_of(request: Synthesis) -> Plan:
