@@ -38,6 +38,7 @@ ROOMS = [
     "pipeline",
     "windows",
     "nets",
+    "fields",
     "recognition",
     "understanding",
     "searching",

@@ -1,0 +1,112 @@
+"""What a fitted clip is good for: its picture, edits rendered back, strokes carried through time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from moviola.fields.fitting import Fitted
+from moviola.frames import Pixels, quantized
+from moviola.nets.codef import MARGIN
+
+_NEAR = 1.5
+"""Pixels: a carried point is hidden in a frame where no pixel's place comes as near to its own."""
+
+
+def canonical(fitted: Fitted) -> Pixels:
+    """The picture, (H', W', 3) of the clip's type.
+
+    Pixel for pixel as large as the frames, which lie in its middle, and with room around them for what they
+    only show at times. What no frame shows is left as it happened to come out.
+    """
+    width, height = fitted.size
+    left, top = (round(MARGIN * side) for side in fitted.size)
+    x = (torch.arange(width + 2 * left) - left + 0.5) / width
+    y = (torch.arange(height + 2 * top) - top + 0.5) / height
+    points = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+    with torch.inference_mode():
+        colours = fitted.network.canonical(points.view(-1, 2).to(fitted.device))
+    return _picture(colours.view(*points.shape[:2], 3), fitted)
+
+
+def rendered(fitted: Fitted, edited: Pixels | None = None) -> Pixels:
+    """The clip, (T, H, W, C), as an edited picture makes it look; without one, as it was fitted.
+
+    edited: (H', W', C) of the clip's type, the frames in its middle; R'G'B', or R'G'B'A of paint alone, to be
+        laid over the clip's own frames.
+    """
+    width, height = fitted.size
+    frames = []
+    with torch.inference_mode():
+        for index in range(fitted.count):
+            places = fitted.places(index)
+            colours = (
+                fitted.network.canonical(places) if edited is None else _looked_up(edited, places, fitted)
+            )
+            frames.append(_picture(colours.view(height, width, -1), fitted))
+    return np.stack(frames)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """positions: (T, N, 2) float32, x and y in pixels. visible: (T, N) bool."""
+
+    positions: NDArray[np.float32]
+    visible: NDArray[np.bool_]
+
+
+def carried(fitted: Fitted, stroke: NDArray[np.float32], at: int) -> Carried:
+    """Follow points through all frames.
+
+    stroke: (N, 2), x and y in pixels of frame `at`; a pixel's centre lies at its integer coordinates.
+    A point is sought in each frame among the places of all pixels, and then between the nearest and its
+    neighbours. Where it is hidden or out of the picture, its position is that of what lies nearest.
+    """
+    size = torch.tensor(fitted.size, device=fitted.device)
+    points = (torch.from_numpy(np.asarray(stroke, np.float32)).to(fitted.device) + 0.5) / size
+    with torch.inference_mode():
+        sought = fitted.network.places(points, fitted.time(at)) * size
+        found = [_found(fitted, index, sought) for index in range(fitted.count)]
+    positions, distances = (torch.stack(part).cpu().numpy() for part in zip(*found, strict=True))
+    return Carried(positions, distances < _NEAR)
+
+
+def _found(fitted: Fitted, index: int, sought: Tensor) -> tuple[Tensor, Tensor]:
+    """The positions in a frame of what lies at `sought` (N, 2) in the picture, both in pixels, and how far
+    from it the nearest pixel's place is."""
+    width, height = fitted.size
+    size = sought.new_tensor(fitted.size)
+    places = fitted.places(index) * size
+    distance, nearest = torch.cdist(sought, places).min(1)
+    x, y = nearest % width, nearest // width
+    grid = places.view(height, width, 2)
+    # One step of Newton's method, with the slopes between the pixel's neighbours.
+    left, right = (x - 1).clamp(min=0), (x + 1).clamp(max=width - 1)
+    above, below = (y - 1).clamp(min=0), (y + 1).clamp(max=height - 1)
+    across = (grid[y, right] - grid[y, left]) / (right - left).clamp(min=1)[:, None]
+    down = (grid[below, x] - grid[above, x]) / (below - above).clamp(min=1)[:, None]
+    slopes = torch.stack([across, down], 2)
+    step = torch.linalg.lstsq(slopes, (sought - places[nearest])[..., None]).solution[..., 0]
+    # Beyond the next pixel the slopes tell nothing: there an edge lies between.
+    step = step.nan_to_num().clamp(-1, 1)
+    return torch.stack([x, y], 1) + step, distance
+
+
+def _looked_up(edited: Pixels, places: Tensor, fitted: Fitted) -> Tensor:
+    """The picture's colours at places (N, 2), bilinear, its edges repeated: (N, C) in 0–1."""
+    high, wide = edited.shape[:2]
+    top = np.iinfo(edited.dtype).max
+    picture = torch.from_numpy(edited.astype(np.float32) / top).permute(2, 0, 1)[None].to(places.device)
+    shares = places.new_tensor(fitted.size) / places.new_tensor([wide, high])
+    at = (2 * places - 1) * shares
+    found = functional.grid_sample(picture, at[None, None], padding_mode="border", align_corners=False)
+    return found[0, :, 0].T
+
+
+def _picture(colours: Tensor, fitted: Fitted) -> Pixels:
+    return quantized(colours.float().clamp(0, 1).cpu().numpy(), fitted.depth, source="CoDeF")
