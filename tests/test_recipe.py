@@ -38,5 +38,16 @@ def test_a_folder_changes_with_its_files(tmp_path):
     assert fingerprint(tmp_path) != first
 
 
+def test_numbered_files_change_as_a_folder_does_and_no_other_file_counts(tmp_path):
+    pattern = tmp_path / "picture-%d.png"
+    for number in (1, 2):
+        (tmp_path / f"picture-{number}.png").write_bytes(b"1")
+    first = fingerprint(pattern)
+    (tmp_path / "other.png").write_bytes(b"1")
+    assert fingerprint(pattern) == first
+    os.utime(tmp_path / "picture-2.png", ns=(2**62, 2**62))
+    assert fingerprint(pattern) != first
+
+
 def test_what_is_in_memory_has_none():
     assert fingerprint([1, 2]) is None

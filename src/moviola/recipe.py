@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from moviola.card import ModelCard
+from moviola.media.stills import folder_and_name, numbered
 from moviola.tasks import Task
 
 # The packages whose version can change a pixel.
@@ -61,8 +62,15 @@ def fingerprint(origin: Any) -> dict[str, Any] | None:
         return None
     path = Path(origin)
     if os.path.isdir(path):
-        entries = sorted(path.iterdir())
-        return {"files": len(entries), "modified": max((e.stat().st_mtime_ns for e in entries), default=0)}
-    if not os.path.exists(path):
-        return {"name": str(origin)}
-    return {"size": path.stat().st_size, "modified": path.stat().st_mtime_ns}
+        return _of_many(path.iterdir())
+    if os.path.exists(path):
+        return {"size": path.stat().st_size, "modified": path.stat().st_mtime_ns}
+    folder, name = folder_and_name(path)
+    if folder != path and os.path.isdir(folder):
+        return _of_many(numbered(folder, name))
+    return {"name": str(origin)}
+
+
+def _of_many(files: Iterable[Path]) -> dict[str, int]:
+    times = [file.stat().st_mtime_ns for file in files]
+    return {"files": len(times), "modified": max(times, default=0)}
