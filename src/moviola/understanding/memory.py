@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from moviola.understanding.speaker import Sight
 from moviola.understanding.vision_language import Features
+from moviola.weights.disk import forget_oldest
 from moviola.weights.record import cache
 
 LIMIT = 4 * 2**30
@@ -62,7 +63,7 @@ class Memory:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(tensors, partial, metadata={"moviola": facts})
             os.replace(partial, path)
-            self._forget()
+            forget_oldest(self._folder, self._limit)
         except (OSError, SafetensorError):
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
@@ -80,15 +81,6 @@ class Memory:
         }
         key = hashlib.sha256(json.dumps([self._made_by, shown], sort_keys=True).encode()).hexdigest()
         return self._folder / f"{key[:32]}.safetensors"
-
-    def _forget(self) -> None:
-        kept = [(path.stat(), path) for path in self._folder.glob("*.safetensors")]
-        kept.sort(key=lambda entry: entry[0].st_mtime_ns, reverse=True)
-        held = 0
-        for facts, path in kept:
-            held += facts.st_size
-            if held > self._limit:
-                path.unlink(missing_ok=True)
 
 
 def content_of(name: str) -> str | None:

@@ -68,3 +68,14 @@ def make_room(folder: Path, need: int, name: str, variable: str) -> None:
             f"{name} needs {amount(need)} more, there are {amount(free)} free; "
             f"make room, or set {variable} to a folder on another disk"
         )
+
+
+def forget_oldest(folder: Path, limit: int) -> None:
+    """Remove safetensors from a folder until `limit` bytes are left, the longest unused first."""
+    kept = [(path.stat(), path) for path in folder.glob("*.safetensors")]
+    kept.sort(key=lambda entry: entry[0].st_mtime_ns, reverse=True)
+    held = 0
+    for facts, path in kept:
+        held += facts.st_size
+        if held > limit:
+            path.unlink(missing_ok=True)
