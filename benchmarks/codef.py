@@ -16,16 +16,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from moviola.fields import Fitted, Settings, canonical, carried, fit, rendered, suited
-from moviola.motion import dense_flow
-from moviola.motion.dense import inconsistency
+from moviola.fields import Fitted, Settings, canonical, carried, estimated, fit, rendered, suited
 from moviola.stage import Motion, Scene, Shot, Sprite, Stage, render
 from record import record
 
@@ -33,8 +30,6 @@ COUNT, WIDTH, HEIGHT, RATE = 16, 96, 64, 25
 MIDDLE = COUNT // 2
 SECONDS = COUNT / RATE
 RADIUS = 3.0
-DOUBTFUL = 0.5
-"""Pixels between forward and backward flow from which an estimate is not trusted."""
 
 CAMERA = Motion(velocity=(12, 4), spin=12)
 DISC = Sprite("disc", 14, (0.95, 0.35, 0.2), Motion((-18, -2), (40, 6), spin=30), seed=3)
@@ -44,15 +39,6 @@ SHOTS = {"ground": Shot(SECONDS, 1, CAMERA), "disc": Shot(SECONDS, 1, CAMERA, (D
 def true_flows(stage: Stage) -> NDArray[np.float32]:
     flows = [stage.flow(index) for index in range(COUNT - 1)]
     return np.stack([np.where(flow.valid[..., None], flow.vectors, np.nan) for flow in flows])
-
-
-def estimated_flows(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    flows = []
-    for here, there in pairwise(pictures):
-        forward = dense_flow(here, there, preset="best")
-        doubt = inconsistency(forward, dense_flow(there, here, preset="best"))
-        flows.append(np.where(doubt[..., None] < DOUBTFUL, forward, np.nan))
-    return np.stack(flows).astype(np.float32)
 
 
 def followed(stage: Stage, start: tuple[float, float]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -88,7 +74,7 @@ def dotted(fitted: Fitted, start: tuple[float, float]) -> NDArray[np.float64]:
     return np.stack([(ink * columns).sum((1, 2)) / total, (ink * rows).sum((1, 2)) / total], 1)
 
 
-def finished(fitting: Any) -> Fitted:
+def finished(fitting: Any) -> Any:
     while True:
         try:
             next(fitting)
@@ -106,7 +92,7 @@ def rows(settings: Settings, seed: int) -> Iterator[dict[str, Any]]:
         pictures = next(stage.frames()).data
         masks = stage.masks().data if only else np.ones(pictures.shape[:3], np.bool_)
         for motion in ("true", "estimated"):
-            flows = true_flows(stage) if motion == "true" else estimated_flows(pictures)
+            flows = true_flows(stage) if motion == "true" else finished(estimated(pictures))
             began = time.perf_counter()
             fitted = finished(fit(pictures, flows, masks, settings=settings, seed=seed))
             seconds = time.perf_counter() - began

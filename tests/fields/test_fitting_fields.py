@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from moviola.fields import Carried, Fitted, Settings, canonical, carried, fit, rendered, suited
+from moviola.fields import Carried, Fitted, Settings, canonical, carried, estimated, fit, rendered, suited
 from moviola.model import Progress
 from moviola.nets.codef import pixels
 from moviola.stage import Motion, Scene, Shot, Sprite, Stage, render
@@ -40,7 +40,7 @@ def centres(stage: Stage) -> np.ndarray:
     return np.array([(z.real, z.imag) for z in middle])
 
 
-def finished(fitting: Generator[Progress, None, Fitted]) -> Fitted:
+def finished(fitting: Generator[Progress, None, Any]) -> Any:
     while True:
         try:
             next(fitting)
@@ -198,9 +198,21 @@ def test_the_reference_frame_is_not_deformed() -> None:
 
 def test_deep_clips_stay_deep_and_single_frames_are_clips() -> None:
     clip = pictures(staged())[:1].astype(np.uint16) * 257
-    fitted = finished(fit(clip, settings=quick(2)))
+    fitted = finished(fit(clip, finished(estimated(clip)), settings=quick(2)))
     assert rendered(fitted).dtype == canonical(fitted).dtype == np.uint16
     assert rendered(fitted).shape == clip.shape
+
+
+def test_estimated_flow_is_the_true_one_where_it_is_trusted() -> None:
+    stage = staged(velocity=(40, 0))
+    estimates = estimated(pictures(stage))
+    assert next(estimates) == Progress(1, COUNT - 1, "pairs")
+    flow = finished(estimates)
+    trusted = np.isfinite(flow).all(-1) & np.isfinite(flows(stage)).all(-1)
+    assert trusted.mean() > 0.8
+    assert np.linalg.norm((flow - flows(stage))[trusted], axis=1).mean() < 0.3
+    # What leaves the picture cannot come back.
+    assert np.isnan(flow[:, :, 0]).mean() > np.isnan(flow).mean()
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -7,7 +7,7 @@ settings and seed give the same fields on the same machine.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ from moviola.nets.hash_grid import annealed
 
 _HALVED = (0.25, 0.5, 0.75)
 """Shares of the steps after which the learning rate is halved: the authors' 2,500, 5,000, 7,500 of 10,000."""
+
+_AT_ONCE = 2**17
+"""Points: without gradients a field takes about 1 KB for each."""
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -102,7 +105,14 @@ class Fitted:
     @torch.inference_mode()
     def places(self, index: int) -> Tensor:
         """Where in the picture each pixel of a frame lies, (H · W, 2), in shares of the frame's size."""
-        return self.network.places(pixels(*self.size).to(self.device), self.time(index))
+        time = self.time(index)
+        points = pixels(*self.size).to(self.device)
+        return in_parts(lambda part: self.network.places(part, time), points)
+
+
+def in_parts(field: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """What a field answers for many points (N, 2), some at a time to save memory."""
+    return torch.cat([field(part) for part in points.split(_AT_ONCE)])
 
 
 def fit(
@@ -190,7 +200,7 @@ class _Clip:
         self.flows: Tensor | None = None
         if flows is not None:
             scaled = (flows / np.array([width, height], np.float32)).astype(np.float32)
-            self.flows = torch.from_numpy(scaled).reshape(count - 1, -1, 2).to(device)
+            self.flows = torch.from_numpy(scaled).reshape(count - 1, height * width, 2).to(device)
 
 
 def _order(shown: NDArray[np.intp], steps: int, seed: int) -> Iterator[int]:
