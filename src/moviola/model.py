@@ -227,7 +227,8 @@ class Model(Protocol):
 class Family(Protocol):
     """A module in `moviola.models`, or one that an installed package names under `moviola.models`.
 
-    It may have a `DEFAULT`: the id of the model that is meant by the family's bare name.
+    It may have a `DEFAULT`: the id of the model that is meant by the family's bare name; and, without weights
+    but slow, `QUICK`: options with which it does little, for tests and for trying a machine.
     """
 
     CARDS: Sequence[ModelCard]

@@ -19,11 +19,18 @@ def picture(origin: Any, name: str) -> Image.Image:
 
     name: the request's field, for messages. Raises InputError, MediaError where it cannot be read.
     """
+    return Image.fromarray(pictures(origin, name).source.frames_at([0]).data[0])
+
+
+def pictures(origin: Any, name: str) -> Clip:
+    """All pictures of an image, a folder, a video, an array or a PIL image.
+
+    name: the request's field, for messages. Raises InputError, MediaError where they cannot be read.
+    """
     clip = Clip([origin] if isinstance(origin, Image.Image) else _with_time(origin))
-    frames = clip.source.frames_at([0]) if not clip.source.live else None
-    if frames is None:
+    if clip.source.live:
         raise InputError(f"{name}: {clip.source.name} is a live source; give a picture")
-    return Image.fromarray(frames.data[0])
+    return clip
 
 
 def _with_time(origin: Any) -> Any:

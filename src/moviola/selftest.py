@@ -97,6 +97,8 @@ def _try(card: ModelCard, task: str, checkpoint: Path | None) -> Passed:
         fields = _least(card, task, folder) | {"detector" if finds else "model": card.id}
         if checkpoint is not None:
             fields["detector_weights" if finds else "weights"] = checkpoint
+        if quick := getattr(registry.find(card.id)[0], "QUICK", None):
+            fields["options"] = quick
         began = time.monotonic()
         *events, last = run(request(kind, fields))
         seconds = time.monotonic() - began

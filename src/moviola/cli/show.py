@@ -218,7 +218,8 @@ def plan(chosen: Plan, request: Synthesis, notes: Sequence[str]) -> None:
     length = (
         f", {request.frames} frames at {float(request.fps or 0):g}/s" if isinstance(request, Generate) else ""
     )
-    click.echo(f"makes     {size}{length}, in {request.steps} steps")
+    if size:
+        click.echo(f"makes     {size}{length}, in {request.steps} steps")
     for note in notes:
         click.echo(f"note      {note}")
     from moviola.plan.choose import summary

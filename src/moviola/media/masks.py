@@ -48,6 +48,7 @@ class MaskTrack:
     """A mask for every frame of a video.
 
     length: how many masks there are; None where one serves all frames.
+    full: whether a mask may select all of a frame.
     """
 
     name: str
@@ -55,11 +56,13 @@ class MaskTrack:
     width: int
     height: int
     read: Reader
+    full: bool = False
 
     def at(self, first: int, count: int) -> Selected:
         """The masks of the frames [first, first + count), (count, height, width) bool.
 
-        No more than these are held. Raises InputError where a mask has another size or selects a whole frame.
+        No more than these are held. Raises InputError where a mask has another size, or selects a whole frame
+        and may not.
         """
         masks = np.empty((count, self.height, self.width), np.bool_)
         filled = 0
@@ -80,16 +83,17 @@ class MaskTrack:
                 f"mask {self.name}{place} is {mask.shape[1]}x{mask.shape[0]}, the video is "
                 f"{self.width}x{self.height}; give a mask of that size"
             )
-        if mask.all():
+        if mask.all() and not self.full:
             raise InputError(f"mask {self.name} selects every pixel{place}; leave something to fill it from")
 
 
-def open_mask(origin: Any, video: Source) -> MaskTrack:
+def open_mask(origin: Any, video: Source, *, full: bool = False) -> MaskTrack:
     """The mask for `video`; where that is a part, one mask for each frame of the part, or of the whole.
 
     origin: for all frames alike: an image file, a PIL image, an array (H, W), a box "x,y,w,h" or (x, y, w, h)
         in pixels from the top left; one for each frame: a video, a folder of images, `folder/%05d.png`, a
         list of images or their paths, an array (T, H, W), a `Mask`.
+    full: whether it may select all of a frame: where nothing has to be filled from what is left.
     Raises InputError where it cannot be read, or its size or length is not the video's.
     """
     shown = video.probe().video
@@ -102,7 +106,7 @@ def open_mask(origin: Any, video: Source) -> MaskTrack:
             f"mask {name} has {length} frames, the video has {frames}; "
             "give one mask for each frame, or one image for all"
         )
-    mask = MaskTrack(name, length, shown.width, shown.height, read)
+    mask = MaskTrack(name, length, shown.width, shown.height, read, full)
     mask.at(0, 1)
     return mask
 

@@ -144,10 +144,11 @@ def brief(plan: Plan) -> str:
 def summary(plan: Plan) -> list[str]:
     """What the plan is and why, one line each."""
     lines = [f"device    {plan.device}, {plan.dtype}{_stored(plan)}, attention {plan.attention}"]
-    memory = f"memory    about {gb(plan.device_bytes)} on the device"
-    if plan.device != "cpu":
-        memory += f", {gb(plan.host_bytes)} on the host"
-    lines.append(memory)
+    if plan.device_bytes:
+        memory = f"memory    about {gb(plan.device_bytes)} on the device"
+        if plan.device != "cpu":
+            memory += f", {gb(plan.host_bytes)} on the host"
+        lines.append(memory)
     if ways := _ways(plan):
         lines.append(f"ways      {', '.join(ways)}")
     if plan.seconds is not None:

@@ -26,9 +26,13 @@ from moviola.plan.machine import this_machine
 from moviola.plan.plan import Job, Plan, Wishes
 from moviola.presets import worded
 from moviola.recipe import recipe
+from moviola.recognition.placing import place
 from moviola.roads.making import Take, check_not_input, make, numbered, validated, work_folder
 from moviola.roads.video import FILES, clip_of, encoding_like, inputs_of, output_beside
 from moviola.tasks import Edit, Generate, Synthesis, VideoResult, origin_name
+
+_OF_WEIGHTS = ("weights", "size", "memory", "preview")
+"""Fields that mean nothing to a model without weights: it makes frames of the video's own size."""
 
 _ASKED = (
     "prompt",
@@ -70,6 +74,8 @@ def prepare(request: Synthesis, *, plan: Plan | None = None) -> Prepared:
     """
     family, card = registry.find(request.model, task=request.verb)
     options = validated(family.Options, request.options, card)
+    if not card.weights:
+        _check_weightless(request, card)
     folders = weights.folders(card, request.weights)
     if folders:
         card = weights.own_card(card, folders[0])
@@ -81,7 +87,9 @@ def prepare(request: Synthesis, *, plan: Plan | None = None) -> Prepared:
     if isinstance(settled, Generate):
         # What cannot be written is refused before the work, not after it.
         _encoding(settled, output)
-    if plan is None:
+    if plan is None and not card.weights:
+        plan = place(card, request.device, request.dtype)
+    elif plan is None:
         wishes = Wishes(request.device, request.dtype, request.memory, request.speed)
         job = _job(settled, card, clip)
         plan = choose(card, job, this_machine(request.device), wishes)
@@ -112,6 +120,17 @@ def synthesize(request: Synthesis, *, plan: Plan | None = None) -> Events:
     yield Result(results[0].model_copy(update={"takes": results[1:]}))
 
 
+def _check_weightless(request: Synthesis, card: ModelCard) -> None:
+    """Raises RequestError where a model without weights is asked for what only weights would make of it."""
+    for name in _OF_WEIGHTS:
+        if getattr(request, name) is not None:
+            raise RequestError(f"{card.id} has no weights, and so no {name}; leave it out")
+    if request.speed != "exact":
+        raise RequestError(f"{card.id} has no weights, and so no speed {request.speed}; leave it out")
+    if request.count > 1 and request.prompt is None and request.preset is None:
+        raise RequestError(f"without a prompt all takes of {card.id} are the same; leave count out")
+
+
 def _check_fields(request: Synthesis, card: ModelCard) -> None:
     """Raises RequestError where the model cannot take a field that is given, or lacks one it needs."""
     if request.preset is not None and "prompt" not in card.takes:
@@ -130,14 +149,17 @@ def _check_fields(request: Synthesis, card: ModelCard) -> None:
 def _settled(
     request: Synthesis, card: ModelCard, clip: Clip | None, output: Path
 ) -> tuple[Synthesis, list[str]]:
-    native = native_of(card)
-    settled: dict[str, Any] = {
-        "output": output,
-        "steps": request.steps or native.steps,
-        "seed": request.seed if request.seed is not None else _new_seed(request, card, output),
-    }
-    if request.guidance is None and "guidance" in card.takes:
-        settled["guidance"] = native.guidance
+    # Without weights and without a prompt there is nothing to draw.
+    draws = bool(card.weights) or request.prompt is not None or request.preset is not None
+    seed = request.seed
+    if seed is None:
+        seed = _new_seed(request, card, output) if draws else 0
+    settled: dict[str, Any] = {"output": output, "seed": seed}
+    if card.weights:
+        native = native_of(card)
+        settled["steps"] = request.steps or native.steps
+        if request.guidance is None and "guidance" in card.takes:
+            settled["guidance"] = native.guidance
     if isinstance(request, Generate):
         shaped, notes = _generated(request, card)
     else:
@@ -146,7 +168,7 @@ def _settled(
         shaped, notes = _edited(request, card, clip)
     if request.preset is not None:
         notes.append(f"prompt: {worded(request.preset, request.prompt, None)[0]}")
-    if request.seed is None:
+    if request.seed is None and draws:
         notes.append(f"seed: {settled['seed']}")
     return request.model_copy(update=settled | shaped), notes
 
@@ -162,6 +184,8 @@ def _generated(request: Generate, card: ModelCard) -> tuple[dict[str, Any], list
 
 
 def _edited(request: Edit, card: ModelCard, clip: Clip) -> tuple[dict[str, Any], list[str]]:
+    if not card.weights:
+        return {}, []
     notes: list[str] = []
     have = (clip.width, clip.height)
     size = allowed_size(request.size or have, card, request.fit, notes)
