@@ -35,6 +35,7 @@ ROOMS = [
     "motion",
     "inpaint",
     "timing",
+    "heap",
     "pipeline",
     "windows",
     "nets",

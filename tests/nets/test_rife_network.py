@@ -156,8 +156,8 @@ def test_features_of_a_frame_serve_both_pairs_and_any_time() -> None:
     with torch.inference_mode():
         seen = [network.features(frame) for frame in (a, b, c)]
         for t in (0.25, 0.5):
-            assert torch.equal(network.between(a, b, seen[0], seen[1], t), network(a, b, t))
-            assert torch.equal(network.between(b, c, seen[1], seen[2], t), network(b, c, t))
+            assert torch.equal(network.between(seen[0], seen[1], t, (50, 70)), network(a, b, t))
+            assert torch.equal(network.between(seen[1], seen[2], t, (50, 70)), network(b, c, t))
         assert not torch.allclose(network(a, b, 0.25), network(a, b, 0.75), atol=1e-3)
 
 
@@ -208,7 +208,7 @@ def test_with_weights_in_bfloat16_a_picture_keeps_its_bits() -> None:
     network = still().to(torch.bfloat16)
     a, b = picture("a", (1, 3, 64, 64)), picture("b", (1, 3, 64, 64))
     with torch.inference_mode():
-        assert network.features(a).dtype is torch.bfloat16
+        assert torch.equal(network.features(a)[:, :3], a)
         assert torch.allclose(network(a, b, 0.5), (a + b) / 2, atol=1e-6)
         assert network(a.bfloat16(), b.bfloat16(), 0.5).dtype is torch.bfloat16
 
@@ -227,6 +227,13 @@ def test_fused_it_has_no_shortcuts_left() -> None:
     assert not any(isinstance(module, Residual) for module in fused.modules())
     assert not any("beta" in name for name in fused.state_dict())
     assert all(isinstance(part[0], nn.Conv2d) for block in fused.blocks for part in block.body)
+
+
+def test_fused_it_makes_nothing_that_no_block_is_left_for() -> None:
+    network = tiny()
+    made = [block.up.out_channels for block in network.fused().blocks]
+    assert made[:-1] == [block.up.out_channels for block in network.blocks[:-1]]
+    assert made[-1] == 5 * 4
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (63, 65), (128, 64)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from moviola.card import ModelCard
 from moviola.errors import MissingExtraError
+from moviola.heap import keep_freed
 from moviola.model import Model, Setup
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def load(card: ModelCard, setup: Setup, build: Build) -> Model:
         network = build.network(card)
     fill(network, state if own else build.names(card, state), card, where)
     dtype: torch.dtype = getattr(torch, setup.plan.dtype)
+    keep_freed()
     network = network.eval().to(setup.plan.device, dtype).to(memory_format=torch.channels_last)
     maker = NetworkMaker(build.adapter(network), device=setup.plan.device, name=card.id)
     model: Model = cast("Model", Interpolation(maker))

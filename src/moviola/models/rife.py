@@ -157,7 +157,7 @@ class _AnyTime:
         options: Options,
     ) -> Iterator[Tensor]:
         scale = options.scale_for(a)
-        return (self._network.between(a, b, seen_a, seen_b, time, scale) for time in times)
+        return (self._network.between(seen_a, seen_b, time, a.shape[-2:], scale) for time in times)
 
 
 class _Halving:

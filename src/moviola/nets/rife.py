@@ -82,62 +82,56 @@ class RIFE(nn.Module):
         shape and type as a. scale: a power of two, 1/4 to 4; below 1 flow is looked for in smaller pictures,
         for 4K and fast motion.
         """
-        return self.between(a, b, self.features(a, scale), self.features(b, scale), t, scale)
+        return self.between(self.features(a, scale), self.features(b, scale), t, a.shape[-2:], scale).to(
+            a.dtype
+        )
 
     def features(self, frame: Tensor, scale: float = 1.0) -> Tensor:
         """What `between` needs of a frame (B, 3, H, W), for any number of pictures on both sides of it.
 
-        (B, C, H', W') at the padded size, which depends on `scale`; C is 0 for versions without an encoder.
+        (B, 3 + C, H', W') float32: the frame at the padded size, which depends on `scale`, and what the
+        encoder makes of it; C is 0 for versions without one.
         """
-        seen = self._padded(frame, scale)
+        seen = padded(frame.clamp(0, 1), max(self.multiple, int(self.multiple / scale)))
         if self.encoder is None:
-            return seen.new_empty(len(seen), 0, *seen.shape[-2:])
-        made: Tensor = self.encoder(seen.to(next(self.parameters()).dtype))
-        return made
+            return seen.float().contiguous()
+        made = self.encoder(seen.to(next(self.parameters()).dtype))
+        return torch.cat((_plain(seen), _plain(made)), 1)
 
     def between(
-        self,
-        a: Tensor,
-        b: Tensor,
-        features_a: Tensor,
-        features_b: Tensor,
-        t: float | Tensor,
-        scale: float = 1.0,
+        self, a: Tensor, b: Tensor, t: float | Tensor, size: Sequence[int], scale: float = 1.0
     ) -> Tensor:
-        """As `forward`, for frames whose `features` are at hand, of the same scale."""
+        """As `forward`, for frames whose `features` are at hand, of the same scale; float32.
+
+        size: height and width of the frames.
+        """
         moment = torch.as_tensor(t, dtype=torch.float32, device=a.device).expand(len(a))
-        held = (a, b, features_a, features_b, moment)
         if self.doubles:
             # How fast one pair moves must not change what is made of another.
-            alone = zip(*(each.split(1) for each in held), strict=True)
-            return torch.cat([self._between(scale, *one) for one in alone])
-        return self._between(scale, *held)
+            alone = zip(*(each.split(1) for each in (a, b, moment)), strict=True)
+            made = torch.cat([self._between(scale, *one) for one in alone])
+        else:
+            made = self._between(scale, a, b, moment)
+        return _cut(made, size)
 
-    def _between(
-        self, scale: float, a: Tensor, b: Tensor, features_a: Tensor, features_b: Tensor, t: Tensor
-    ) -> Tensor:
-        first, second = self._padded(a, scale).float(), self._padded(b, scale).float()
-        pair = (torch.cat((first, features_a), 1), torch.cat((second, features_b), 1))
-        flow, mask = self._motion(pair, t[:, None, None, None], scale, self.doubles)
-        share = mask.sigmoid()
-        made = warped(first, flow[:, :2]) * share + warped(second, flow[:, 2:]) * (1 - share)
-        return made[..., : a.shape[-2], : a.shape[-1]].to(a.dtype)
+    def _between(self, scale: float, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+        flow, mask = self._motion((a, b), t[:, None, None, None], scale, self.doubles)
+        return torch.lerp(warped(b[:, :3], flow[:, 2:]), warped(a[:, :3], flow[:, :2]), mask.sigmoid())
 
     def fused(self) -> RIFE:
-        """A copy for inference alone: shortcuts and weights of residual bodies become part of convolutions.
-
-        The same outputs up to rounding.
+        """A copy for inference alone: shortcuts and weights of residual bodies become part of convolutions,
+        and the last block makes nothing that it could only pass on. The same outputs up to rounding.
         """
         network = deepcopy(self)
+        last = network.blocks[-1]
+        assert isinstance(last, Block)
+        last.keep(5)
         for block in network.blocks:
             assert isinstance(block, Block)
             block.body = nn.Sequential(
                 *(part.fused() if isinstance(part, Residual) else part for part in block.body)
             )
         return network
-
-    def _padded(self, frame: Tensor, scale: float) -> Tensor:
-        return padded(frame.clamp(0, 1), max(self.multiple, int(self.multiple / scale)))
 
     def _motion(
         self, pair: tuple[Tensor, Tensor], t: Tensor, scale: float, doubles: bool
@@ -160,18 +154,18 @@ class RIFE(nn.Module):
                 known = [_moved(rest, at, step), shrunk(flow, step) / step]
             when = t.expand(-1, 1, *views[0].shape[-2:])
             pictures, features = ([view[:, part] for view in views] for part in (slice(3), slice(3, None)))
-            made = block(torch.cat((*pictures, *features, when, *known), 1))
+            made = _plain(block(torch.cat((*pictures, *features, when, *known), 1)))
             unit = step * self.coarse
             # Doubled, a size need not be a multiple of what a block halves it by.
-            change = _cut(grown(made[:, :4].float(), unit), size) * unit
+            change = _cut(grown(made[:, :4] * unit, unit), size)
             if doubles and number == 1 and _fast(change):
                 return self._motion(pair, t, scale / 2, doubles=False)
             flow = flow + change
             if self.sums_masks:
-                rest = rest + _cut(grown(made[:, 4:5].float(), unit), size)
+                rest = rest + _cut(grown(made[:, 4:5], unit), size)
             else:
                 rest, at = made[:, 4 : 5 + self.passed], unit
-        return flow, grown(rest[:, :1].float(), at)
+        return flow, grown(rest[:, :1], at)
 
 
 class Block(nn.Module):
@@ -200,6 +194,14 @@ class Block(nn.Module):
         if self.skips:
             thought = thought + inside
         return functional.pixel_shuffle(self.up(thought), self.shuffle)
+
+    def keep(self, outputs: int) -> None:
+        """Leave out all but the first outputs."""
+        channels = outputs * self.shuffle**2
+        self.up.weight = nn.Parameter(self.up.weight[:, :channels].clone())
+        assert self.up.bias is not None
+        self.up.bias = nn.Parameter(self.up.bias[:channels].clone())
+        self.up.out_channels = channels
 
 
 class Residual(nn.Module):
@@ -245,6 +247,12 @@ def _encoder(inside: int, features: int, depth: int) -> nn.Sequential:
     if depth > 2:
         parts.append(nn.LeakyReLU(0.2, inplace=True))
     return nn.Sequential(*parts, nn.ConvTranspose2d(inside, features, 4, 2, 1))
+
+
+def _plain(maps: Tensor) -> Tensor:
+    """In float32 and channel by channel: pixels are moved, mixed and gathered faster so than in the order
+    that convolutions like best."""
+    return maps.float().contiguous()
 
 
 def _moved(maps: Tensor, at: float, step: float) -> Tensor:

