@@ -75,7 +75,7 @@ def fitted(media: Path, steps: int) -> rife.RIFE:
     network = rife.RIFE(**VERSIONS[VERSION]).train()
     frames = torch.cat([pictures(media / name, 0, 12) for name in FITTED_TO])
     optimizer = torch.optim.AdamW(network.parameters(), 3e-4, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-4, steps)
     random = np.random.default_rng(0)
     half = torch.full((4, 1, 1, 1), 0.5)
     for step in range(steps):

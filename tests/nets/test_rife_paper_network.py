@@ -93,8 +93,8 @@ def test_features_of_a_frame_serve_both_pairs() -> None:
     a, b, c = (picture(name, (1, 3, 50, 70)) for name in "abc")
     with torch.inference_mode():
         seen = [network.features(frame) for frame in (a, b, c)]
-        assert torch.equal(network.between(a, b, seen[0], seen[1]), network(a, b))
-        assert torch.equal(network.between(b, c, seen[1], seen[2]), network(b, c))
+        assert torch.equal(network.between(seen[0], seen[1], 0.5, (50, 70)), network(a, b))
+        assert torch.equal(network.between(seen[1], seen[2], 0.5, (50, 70)), network(b, c))
 
 
 def test_only_one_of_the_two_makes_a_picture_at_any_time() -> None:

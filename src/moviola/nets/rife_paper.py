@@ -49,41 +49,42 @@ class PaperRIFE(nn.Module):
         `any_time`. scale: a power of two, 1/4 to 4, of the pictures that flow is looked for in. Returns the
         same shape and type as a.
         """
-        return self.between(a, b, self.features(a, scale), self.features(b, scale), t, scale)
+        return self.between(self.features(a, scale), self.features(b, scale), t, a.shape[-2:], scale).to(
+            a.dtype
+        )
 
     def features(self, frame: Tensor, scale: float = 1.0) -> list[Tensor]:
-        """What `between` needs of a frame (B, 3, H, W): maps at 1/2, 1/4, 1/8 and 1/16 of the padded size."""
-        maps: list[Tensor] = self.context(self._padded(frame, scale).to(self.context.dtype))
-        return maps
+        """What `between` needs of a frame (B, 3, H, W): itself at the padded size, in float32, and maps at
+        1/2, 1/4, 1/8 and 1/16 of that.
+        """
+        whole = padded(frame, max(_MULTIPLE, int(_MULTIPLE / scale)))
+        return [whole.float(), *self.context(whole.to(self.context.dtype))]
 
     def between(
         self,
-        a: Tensor,
-        b: Tensor,
-        features_a: Sequence[Tensor],
-        features_b: Sequence[Tensor],
-        t: float | Tensor = 0.5,
+        a: Sequence[Tensor],
+        b: Sequence[Tensor],
+        t: float | Tensor,
+        size: Sequence[int],
         scale: float = 1.0,
     ) -> Tensor:
-        """As `forward`, for frames whose `features` are at hand, of the same scale.
+        """As `forward`, for frames whose `features` are at hand, of the same scale; float32.
 
+        size: height and width of the frames.
         Raises ValueError for a time that this network was not made for.
         """
-        moment = torch.as_tensor(t, dtype=torch.float32, device=a.device).expand(len(a))
+        pair = a[0], b[0]
+        moment = torch.as_tensor(t, dtype=torch.float32, device=pair[0].device).expand(len(pair[0]))
         if not self.any_time and not moment.is_meta and bool((moment != 0.5).any()):
             raise ValueError(f"this network makes the picture in the middle, not at {t}")
-        pair = self._padded(a, scale).float(), self._padded(b, scale).float()
         flow, mask = self._motion(pair, moment[:, None, None, None], scale)
         moved = [warped(frame, way) for frame, way in zip(pair, flow.split(2, 1), strict=True)]
         share = mask.sigmoid()
         blend = moved[0] * share + moved[1] * (1 - share)
         known = torch.cat((*pair, *moved, mask, flow), 1)
-        change = self.refiner(known, _followed(features_a, features_b, flow)).float() * 2 - 1
+        change = self.refiner(known, _followed(a[1:], b[1:], flow)).float() * 2 - 1
         made: Tensor = (blend + change).clamp(0, 1)
-        return made[..., : a.shape[-2], : a.shape[-1]].to(a.dtype)
-
-    def _padded(self, frame: Tensor, scale: float) -> Tensor:
-        return padded(frame, max(_MULTIPLE, int(_MULTIPLE / scale)))
+        return made[..., : size[0], : size[1]]
 
     def _motion(self, pair: tuple[Tensor, Tensor], t: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """Flows from the picture at t to both frames, (B, 4, H, W), and the logit of the first's share."""
