@@ -14,6 +14,7 @@ from moviola.tasks import (
     Measure,
     Pull,
     Recognize,
+    Remove,
     Sample,
     Search,
     Synthesis,
@@ -45,6 +46,10 @@ def _road(request: Task, plan: Plan | None, stop: threading.Event | None) -> Eve
             from moviola.roads.synthesis import synthesize
 
             return synthesize(request, plan=plan)
+        case Remove():
+            from moviola.roads.removing import remove
+
+            return remove(request)
         case VideoTask():
             from moviola.roads.video import make_video
 

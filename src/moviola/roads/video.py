@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from moviola import registry
@@ -15,20 +13,22 @@ from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import InputError, RequestError
 from moviola.media.encoding import Encoding, choose_encoding, is_sequence
-from moviola.media.retimed import retiming_of
 from moviola.media.sink import check_output
-from moviola.model import Event, Events, Note, Result, Setup
+from moviola.model import Event, Events, Note, Setup
 from moviola.recipe import fingerprint, recipe
 from moviola.recognition.placing import place
 from moviola.roads.making import Take, check_not_input, make, validated
-from moviola.roads.masking import mask
 from moviola.roads.recognizing import at_hand
-from moviola.tasks import Interpolate, Masked, Masking, OnDevice, Remove, VideoTask, origin_name
-from moviola.tasks import request as task
+from moviola.tasks import Interpolate, OnDevice, VideoTask, origin_name
+
+Ready = Callable[[VideoTask, Clip], Generator[Event, None, VideoTask]]
+"""Gives the request as the model is to see it, and events on the way there."""
 
 
-def make_video(request: VideoTask) -> Events:
+def make_video(request: VideoTask, *, ready: Ready | None = None) -> Events:
     """Do a task whose result is a video. The last event is a `Result` with a `VideoResult`.
+
+    ready: what is to be made first, once all is checked that can be; the recipe is that of `request` itself.
 
     Closing the generator, an error or a crash keep the finished windows in a folder beside the output; the
     same request goes on from there. Raises MoviolaError.
@@ -46,37 +46,10 @@ def make_video(request: VideoTask) -> Events:
     inputs = inputs_of(request)
     card, setup = yield from _setup(request, card)
     made_by = recipe(request, card, inputs)
-    with TemporaryDirectory(prefix="moviola-") as folder:
-        if isinstance(request, Remove) and request.mask is None:
-            request = yield from _followed(request, clip, Path(folder))
-        take = Take(request, output, encoding, made_by, inputs, clip, notes)
-        yield from make(take, family.load(card, setup), options)
-
-
-def _followed(request: Remove, clip: Clip, folder: Path) -> Generator[Event, None, Remove]:
-    """The request with the mask of what it points at, followed through its part of the video."""
-    shared = {name: getattr(request, name) for name in ("video", "box", "point", "text", "rate", "device")}
-    output = request.save_mask or folder / "mask.mkv"
-    _, part = retiming_of(clip.source)
-    asked = task(
-        Masking,
-        shared
-        | {
-            "model": request.follow,
-            "output": output,
-            "overwrite": request.overwrite,
-            "at": part and (part.start, part.stop),
-        },
-    )
-    assert isinstance(asked, Masking)
-    with closing(mask(asked)) as events:
-        for event in events:
-            if isinstance(event, Result):
-                followed: Masked = event.value
-                yield Note(f"followed through {followed.frames} frames, seen in {followed.seen}")
-                return request.model_copy(update={"mask": followed.output})
-            yield event
-    raise RuntimeError("following ended without a mask")
+    if ready is not None:
+        request = yield from ready(request, clip)
+    take = Take(request, output, encoding, made_by, inputs, clip, notes)
+    yield from make(take, family.load(card, setup), options)
 
 
 def _setup(request: VideoTask, card: ModelCard) -> Generator[Event, None, tuple[ModelCard, Setup]]:
