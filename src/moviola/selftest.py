@@ -163,7 +163,9 @@ def _least(card: ModelCard, task: str, folder: Path) -> dict[str, Any]:
     if task in _LOOKING:
         return _least_to_look(card, task, folder)
     if task in ("interpolate", "remove"):
-        wanted = {"factor": 2} if task == "interpolate" else {"mask": _BOX}
+        wanted: dict[str, Any] = {"factor": 2} if task == "interpolate" else {"mask": _BOX}
+        if "keep" in card.needs:
+            wanted["keep"] = "green"
         video = film(_scene(), folder / "rendered.mp4")
         return {"video": video, "output": folder / "result.mp4"} | wanted
     every: dict[str, Any] = {

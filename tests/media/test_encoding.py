@@ -41,7 +41,7 @@ def test_suffix_decides(name: str, container: str, codec: str) -> None:
     [
         ("a.avi", {}, ".mp4"), ("a.txt", {}, ".webm"), ("f/%03d.jpg", {}, "PNG"),
         ("a.mp4", {"codec": "theora"}, "h264"), ("a.webm", {"codec": "h264"}, "vp9, av1"),
-        ("a.mp4", {"alpha": True}, "vp9"), ("a.mp4", {"codec": "vp9", "alpha": True}, ".webm"),
+        ("a.mp4", {"alpha": True}, ".mov"), ("a.mp4", {"codec": "vp9", "alpha": True}, ".webm"),
         ("a.mp4", {"quality": 52}, "51"), ("a.webp", {"quality": 101}, "100"),
         ("a.gif", {"quality": 3}, "leave it out"),
         ("a.mp4", {"rate": Fraction(0)}, "above 0"), ("a.mp4", {"rate": Fraction(-5)}, "above 0"),
@@ -101,6 +101,18 @@ def test_transparency_is_kept_or_its_loss_is_said() -> None:
     lost = choose_encoding("a.mp4", clear)
     assert not lost.alpha
     assert any("transparency is lost" in note for note in lost.notes)
+
+
+def test_transparency_that_is_asked_for_chooses_the_codec() -> None:
+    deep = source(bit_depth=10, pixel_format="yuv420p10le")
+    chosen = {
+        name: choose_encoding(name, like, alpha=True).codec
+        for name, like in (("a.webm", None), ("a.mov", None), ("a.mkv", None), ("b.mkv", deep))
+    }
+    assert chosen == {"a.webm": "vp9", "a.mov": "prores", "a.mkv": "vp9", "b.mkv": "prores"}
+    assert choose_encoding("a.mkv", deep, codec="ffv1", alpha=True).alpha
+    with pytest.raises(RequestError, match=r"a\.mp4 cannot hold transparency; write one of \.mov"):
+        choose_encoding("a.mp4", alpha=True)
 
 
 def test_a_pixel_aspect_that_cannot_be_stated_is_said() -> None:

@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from moviola.frames import Depth, Pixels
-from moviola.media.info import Colour
+from moviola.media.info import Colour, MediaInfo
 
 # Code points of ITU-T H.273 by FFmpeg's names.
 PRIMARIES = {
@@ -41,6 +41,14 @@ _CONVERTED = {0, 1, 2, 4, 5, 6, 7, 9}
 _FLAGS_8 = Interpolation.BILINEAR
 # 16 bit: its plain bilinear path is wrong for rgb48 at odd widths, and rounds coarsely elsewhere.
 _FLAGS_16 = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+
+_WHITE = {"smpte2084": 0.58, "arib-std-b67": 0.75}
+"""White of graphics in HDR, 203 cd/m², of full scale by transfer function (ITU-R BT.2408, table 1)."""
+
+
+def graphics_white(info: MediaInfo) -> float:
+    """What white graphics have of full scale in pictures like these."""
+    return _WHITE.get(info.video.colour.transfer or "", 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from moviola.errors import RequestError
 from moviola.frames import Depth, Seconds
 from moviola.media.info import Colour, MediaInfo, VideoTrack
 
+Name = str | os.PathLike[str]
+
 
 @dataclass(frozen=True, slots=True)
 class Codec:
@@ -147,7 +149,7 @@ class Encoding:
 
 
 def choose_encoding(
-    path: str | os.PathLike[str],
+    path: Name,
     like: MediaInfo | None = None,
     *,
     codec: str | None = None,
@@ -161,22 +163,23 @@ def choose_encoding(
     A name without a suffix, or with a `%05d` in it, is a folder of PNGs. Depth, alpha, colour and times
     follow `like` where nothing else is asked. A source of more than 8 bits becomes H.265 in MP4 and MOV:
     few players decode 10-bit H.264. Untagged and R'G'B' sources become BT.709 in limited range, as players
-    expect, and are tagged so. Sizes are kept exactly: H.264 and H.265 store odd ones as 4:4:4.
+    expect, and are tagged so. Sizes are kept exactly: H.264 and H.265 store odd ones as 4:4:4. Where
+    transparency is asked for and no codec is, it becomes the first that stores it, in all the depth wanted.
 
     Raises RequestError for a suffix, codec or combination that does not exist.
     """
     video = like.video if like else None
     wanted_depth = depth or (video.bit_depth if video else 8)
     container = _container(path)
-    name = _codec_name(container, path, codec, wanted_depth)
+    name = _codec_name(container, path, codec, wanted_depth, alpha=bool(alpha))
     facts = CODECS[name]
     if alpha and not facts.alpha:
         holders = ", ".join(key for key, value in CODECS.items() if value.alpha)
         raise RequestError(f"{name} stores no transparency; use one of {holders}")
     wants_alpha = alpha if alpha is not None else bool(video and video.alpha)
-    keeps_alpha = wants_alpha and bool(facts.alpha) and not (name == "vp9" and container.format == "mp4")
+    keeps_alpha = wants_alpha and name in _clear(container)
     if alpha and not keeps_alpha:
-        raise RequestError("MP4 stores no transparency; write .webm, .mkv or .mov (ProRes)")
+        raise RequestError(_no_alpha(path))
     if rate is not None and rate <= 0:
         raise RequestError(f"a rate of {rate} frames per second is not possible; give one above 0")
     stored_depth = facts.depth(wanted_depth, keeps_alpha)
@@ -228,13 +231,13 @@ def _chroma(pixel_format: str) -> str | None:
     return f"4:{found[1]}:{found[2]}" if found else None
 
 
-def is_sequence(path: str | os.PathLike[str]) -> bool:
+def is_sequence(path: Name) -> bool:
     """Whether the name means numbered images: `folder/`, `folder` or `folder/%05d.png`."""
     name = Path(path).name
     return bool(re.search(r"%0?\d*d", name)) or not Path(path).suffix or os.path.isdir(path)
 
 
-def _container(path: str | os.PathLike[str]) -> Container:
+def _container(path: Name) -> Container:
     suffix = Path(path).suffix.lower()
     if is_sequence(path):
         if suffix not in ("", ".png") and not os.path.isdir(path):
@@ -247,13 +250,28 @@ def _container(path: str | os.PathLike[str]) -> Container:
     return _CONTAINERS[suffix]
 
 
-def _codec_name(container: Container, path: object, codec: str | None, depth: int) -> str:
+def _codec_name(container: Container, path: Name, codec: str | None, depth: int, *, alpha: bool) -> str:
     valid: Sequence[str] = container.codecs
+    if codec is None and alpha:
+        clear = _clear(container)
+        if not clear:
+            raise RequestError(_no_alpha(path))
+        return next((name for name in clear if CODECS[name].depth(depth, True) >= depth), clear[0])
     if codec is None:
         return "h265" if valid[0] == "h264" and depth > 8 and container.format != "matroska" else valid[0]
     if codec not in valid:
         raise RequestError(f"{path} cannot hold {codec}; use one of {', '.join(valid)}")
     return codec
+
+
+def _clear(container: Container) -> list[str]:
+    """The codecs with transparency that it may hold; MP4 has no place for the second picture of VP9's."""
+    return [name for name in container.codecs if CODECS[name].alpha and container.format != "mp4"]
+
+
+def _no_alpha(path: Name) -> str:
+    places = [suffix for suffix, container in _CONTAINERS.items() if _clear(container)]
+    return f"{path} cannot hold transparency; write one of {' '.join(places)} or folder/%05d.png"
 
 
 def _quality(codec: str, quality: int | None) -> int | None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from moviola.clip import Clip
 from moviola.frames import Frames
+from moviola.media.colour import graphics_white
 from moviola.model import Events
 from moviola.overlay import Overlay
-from moviola.roads.burning import burn, by_span, white
+from moviola.roads.burning import burn, by_span
 from moviola.tasks import VideoLabels
 from moviola.timeline import Span, moments_of
 
@@ -34,7 +35,7 @@ def annotate(
     moments = moments_of(video, span)
     spans = [(moment.start_seconds, moment.stop_seconds) for moment in moments]
     most = max((len(moment.labels) for moment in moments), default=0)
-    overlay = Overlay(top=most, white=white(clip.info))
+    overlay = Overlay(top=most, white=graphics_white(clip.info))
 
     def draw(chunk: Frames) -> Iterator[Frames]:
         for frames, number in by_span(chunk, spans):

@@ -14,7 +14,6 @@ import numpy as np
 from moviola.clip import Clip
 from moviola.frames import Frames
 from moviola.media.encoding import Encoding, choose_encoding
-from moviola.media.info import MediaInfo
 from moviola.media.sink import check_output, open_sink
 from moviola.model import Events, Note, Progress
 from moviola.pipeline import Behind, prefetched
@@ -23,16 +22,8 @@ from moviola.roads.making import check_not_input
 _CHUNK = 8
 """Frames read at once: enough to keep the decoder's threads busy, little enough to hold three of."""
 
-_WHITE = {"smpte2084": 0.58, "arib-std-b67": 0.75}
-"""White of graphics in HDR, 203 cd/m², of full scale by transfer function (ITU-R BT.2408, table 1)."""
-
 Draw = Callable[[Frames], Iterator[Frames]]
 """Gives the same frames with something drawn into them, in one piece or several."""
-
-
-def white(info: MediaInfo) -> float:
-    """What white graphics have of full scale in pictures like these."""
-    return _WHITE.get(info.video.colour.transfer or "", 1.0)
 
 
 def burn(

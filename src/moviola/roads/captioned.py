@@ -10,13 +10,14 @@ from moviola.clip import Clip
 from moviola.cues import Cue
 from moviola.errors import RequestError
 from moviola.frames import Frames
+from moviola.media.colour import graphics_white
 from moviola.media.encoding import choose_encoding
 from moviola.media.remux import add_captions, check_remux
 from moviola.media.sink import check_output
 from moviola.model import Event, Events, Note
 from moviola.overlay import CaptionOverlay
 from moviola.overlay.letters import can_write
-from moviola.roads.burning import burn, by_span, white
+from moviola.roads.burning import burn, by_span
 from moviola.roads.making import check_not_input
 from moviola.tasks.understanding import Caption, Captions
 
@@ -77,7 +78,7 @@ def write_captions(
 
 def _burnt(clip: Clip, cues: Sequence[Cue], request: Caption, recipe: Mapping[str, Any] | None) -> Events:
     assert request.output is not None
-    overlay = CaptionOverlay(white=white(clip.info))
+    overlay = CaptionOverlay(white=graphics_white(clip.info))
     if not can_write("".join(cue.text for cue in cues)):
         yield Note("no font on this machine has all letters of the captions; boxes stand for the others")
     spans = [(cue.start / 1000, cue.stop / 1000) for cue in cues]

@@ -15,11 +15,11 @@ from PIL import Image
 
 from moviola.clip import Clip
 from moviola.frames import Frames
+from moviola.media.colour import graphics_white
 from moviola.media.encoding import choose_encoding
 from moviola.media.sink import SegmentWriter, check_output, open_sink
 from moviola.overlay import Overlay
 from moviola.pipeline import Behind
-from moviola.roads.burning import white
 from moviola.roads.making import check_not_input
 from moviola.tasks import Label, Seen
 
@@ -136,7 +136,7 @@ class LiveRecording:
         info = self._clip.info
         self._encoding = choose_encoding(self._output, info, depth=8, alpha=False)
         self._sink = open_sink(self._output, self._work, self._encoding, overwrite=self._overwrite)
-        self._overlay = Overlay(top=self._top, white=white(info))
+        self._overlay = Overlay(top=self._top, white=graphics_white(info))
         self._size = frames.width, frames.height
         self._segments, self._segment_stop = 0, -inf
 

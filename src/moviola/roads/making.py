@@ -39,7 +39,7 @@ from moviola.model import (
 from moviola.pipeline import prefetched
 from moviola.roads.recorder import recording
 from moviola.roads.voice import Voice
-from moviola.tasks import Making, VideoResult
+from moviola.tasks import Making, VideoResult, VideoTask
 from moviola.windows import Shape, cut_into_windows, feed
 
 _CHUNK = 8
@@ -79,7 +79,7 @@ def make(take: Take, model: Model, options: BaseModel) -> Events:
             notes.append(f"going on after {resumed} finished windows of an interrupted run")
         sink = open_sink(take.output, journal.folder, take.encoding, overwrite=take.request.overwrite)
         yield from map(Note, notes)
-        context = _Context(take.clip, take.encoding, journal.place())
+        context = _Context(take.clip, take.encoding, journal.place(), _reads_alpha(take))
         voice = Voice(journal.folder, first=resumed)
         with (
             recording(sink, journal) as recorder,
@@ -170,6 +170,13 @@ def check_not_input(output: Path, *origins: Any) -> None:
             raise OutputError(f"{output} is the input too; choose another output")
 
 
+def _reads_alpha(take: Take) -> bool:
+    """Also where it is not written: what is transparent has to be laid over something then."""
+    if not isinstance(take.request, VideoTask) or take.request.transparency is not False:
+        return take.encoding.alpha
+    return take.clip is not None and take.clip.info.video.alpha
+
+
 def _same_place(origin: Path, output: Path) -> bool:
     """Whether both name the same file, or the same folder of images, by whatever way."""
     first, second = (folder_and_name(path)[0] if is_sequence(path) else path for path in (origin, output))
@@ -192,6 +199,7 @@ class _Context:
     source: Clip | None
     encoding: Encoding
     place: Place
+    alpha: bool
 
     @property
     def clip(self) -> Clip:
@@ -211,7 +219,7 @@ class _Context:
     ) -> Events:
         shape = Shape(size, before, after)
         first = max(0, self.place.start - before)
-        depth, alpha = self.encoding.depth_in_memory, self.encoding.alpha
+        depth, alpha = self.encoding.depth_in_memory, self.alpha
         frames = marked(self.clip.source, start=first, chunk=_CHUNK, depth=depth, alpha=alpha)
         windows = prefetched(cut_into_windows(frames, shape, first=first, place=self.place))
         with closing(windows):

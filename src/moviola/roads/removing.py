@@ -8,7 +8,10 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from moviola import registry
+from moviola.card import ModelCard
 from moviola.clip import Clip
+from moviola.errors import RequestError
 from moviola.media.retimed import retiming_of
 from moviola.model import Event, Events, Note, Result
 from moviola.roads.masking import mask
@@ -19,8 +22,18 @@ from moviola.tasks import request as task
 
 def remove(request: Remove) -> Events:
     """Do a `Remove`. The last event is a `Result` with a `VideoResult`. Raises MoviolaError."""
+    _, card = registry.find(request.model, task=request.verb)
+    _check_keep(request, card)
     with TemporaryDirectory(prefix="moviola-") as folder:
         yield from make_video(request, ready=partial(_masked, folder=Path(folder)))
+
+
+def _check_keep(request: Remove, card: ModelCard) -> None:
+    """Raises RequestError where the model fills and is to keep, or the other way round."""
+    if request.keep is not None and "keep" not in card.takes:
+        raise RequestError(f"{card.id} removes objects and keeps none; with keep leave model out, or cutout")
+    if request.keep is None and "keep" in card.needs:
+        raise RequestError(f"{card.id} needs keep: what to show in place of the background")
 
 
 def _masked(request: VideoTask, clip: Clip, folder: Path) -> Generator[Event, None, Remove]:

@@ -83,9 +83,9 @@ def inputs_of(request: Any) -> dict[str, Any]:
 
 
 def output_beside(request: VideoTask) -> Path:
-    """Where the result goes: as asked, else NAME-VERB.mp4 here."""
+    """Where the result goes: as asked, else NAME-VERB.mp4 here, or .webm where it is to be transparent."""
     stem = Path(origin_name(request.video).rstrip("/")).stem or "video"
-    return request.output or Path(f"{stem}-{request.verb}.mp4")
+    return request.output or Path(f"{stem}-{request.verb}{'.webm' if request.transparency else '.mp4'}")
 
 
 def _settled(request: VideoTask) -> VideoTask:
@@ -103,7 +103,8 @@ def encoding_like(
 ) -> tuple[Encoding, list[str]]:
     """How the result is written, and what of the input that loses."""
     video = clip.info.video
-    deep, clear = video.bit_depth > 8, video.alpha
+    deep = video.bit_depth > 8
+    clear = video.alpha if request.transparency is None else request.transparency
     notes = []
     if deep and card.limits.max_depth == 8:
         notes.append(f"{card.id} works in 8 bits; the input's {video.bit_depth} are reduced")
@@ -128,7 +129,7 @@ def encoding_like(
         quality=request.quality,
         rate=request.fps if isinstance(request, Interpolate) else None,
         depth=int(request.depth) if request.depth else None if deep else 8,
-        alpha=None if clear else False,
+        alpha=request.transparency or (None if clear else False),
     )
     if isinstance(request, Interpolate) and request.pictures is not None:
         average = (source_rate * request.pictures).limit_denominator(1001)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
+from moviola.tasks.background import BackgroundAs
 from moviola.tasks.fields import Origin, Positional, Rational, Short, Size, TimeSpan, as_bytes, named, said
 from moviola.tasks.prompts import BoxAt, PointAt, TextAt
 from moviola.tasks.task import MODEL, OnDevice, Task
@@ -55,6 +56,11 @@ class VideoTask(Making):
         BeforeValidator(named),
         Field(None, description="file to show input and result together in: both.mp4, or a page: both.html"),
     ]
+
+    @property
+    def transparency(self) -> bool | None:
+        """Whether the result is to have any, or is to have none; None where it is as the video's."""
+        return None
 
 
 class Synthesis(OnDevice, Making):
@@ -167,7 +173,7 @@ class Interpolate(OnDevice, VideoTask):
 class Remove(OnDevice, VideoTask):
     __doc__ = VERBS["remove"]
     verb: ClassVar[str] = "remove"
-    model: str = Field("propagate", description=MODEL)
+    model: str = Field("propagate", description=f"{MODEL}; with keep default cutout")
     mask: Origin | None = Field(
         None,
         description="what to remove, white on black: image, video, folder; or a box as x,y,w,h that stays",
@@ -179,6 +185,20 @@ class Remove(OnDevice, VideoTask):
     save_mask: Annotated[
         Path | None, BeforeValidator(named), Field(None, description="file to keep the followed mask in")
     ]
+    keep: BackgroundAs | None = Field(
+        None,
+        description="keep the object and remove the background instead: transparent, green, #00ff00, …",
+    )
+    feather: int = Field(
+        0, ge=0, le=256, description="pixels around the grown mask over which the result fades into the rest"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _who_keeps(cls, given: Any) -> Any:
+        """What is kept is cut out, unless another model is named."""
+        keeps = isinstance(given, Mapping) and given.get("keep") is not None and "model" not in given
+        return dict(given) | {"model": "cutout"} if keeps else given
 
     @model_validator(mode="after")
     def _one_object(self) -> Self:
@@ -187,6 +207,10 @@ class Remove(OnDevice, VideoTask):
         if self.save_mask is not None and self.mask is not None:
             raise ValueError("a mask that is given need not be saved; leave save_mask out")
         return self
+
+    @property
+    def transparency(self) -> bool | None:
+        return None if self.keep is None else self.keep.colour is None
 
 
 class VideoResult(BaseModel):
