@@ -59,9 +59,9 @@ def test_the_mask_that_was_followed_can_be_kept(clip, tmp_path):
 
 
 def test_exactly_one_thing_says_what(clip):
-    with pytest.raises(RequestError, match="exactly one of mask, box, point and text"):
+    with pytest.raises(RequestError, match="exactly one of mask, box, point, text and logo"):
         moviola.remove(clip, mask="1,1,5,5", box="1,1,5,5")
-    with pytest.raises(RequestError, match="exactly one of mask, box, point and text"):
+    with pytest.raises(RequestError, match="exactly one of mask, box, point, text and logo"):
         moviola.remove(clip)
     with pytest.raises(RequestError, match="exactly one of box, point and text"):
         moviola.mask(clip)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from moviola import registry
 from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import RequestError
+from moviola.frames import Mask
+from moviola.media.masks import Selected
 from moviola.media.retimed import retiming_of
-from moviola.model import Event, Events, Note, Result
+from moviola.media.sink import check_output
+from moviola.model import Event, Events, Result
+from moviola.roads.making import check_not_input
 from moviola.roads.masking import mask
 from moviola.roads.video import make_video
 from moviola.tasks import Masked, Masking, Remove, VideoTask
 from moviola.tasks import request as task
+from moviola.tasks.prompts import Box
 
 
 def remove(request: Remove) -> Events:
@@ -36,15 +43,52 @@ def _check_keep(request: Remove, card: ModelCard) -> None:
         raise RequestError(f"{card.id} needs keep: what to show in place of the background")
 
 
-def _masked(request: VideoTask, clip: Clip, folder: Path) -> Generator[Event, None, Remove]:
+def _masked(
+    request: VideoTask, clip: Clip, notes: list[str], *, folder: Path
+) -> Generator[Event, None, Remove]:
     """The request with a mask of what it points at."""
     assert isinstance(request, Remove)
     if request.mask is not None:
         return request
-    return (yield from _followed(request, clip, folder))
+    if request.logo is not None:
+        return _logo(request, request.logo, clip, notes)
+    return (yield from _followed(request, clip, folder, notes))
 
 
-def _followed(request: Remove, clip: Clip, folder: Path) -> Generator[Event, None, Remove]:
+def _logo(request: Remove, box: Box, clip: Clip, notes: list[str]) -> Remove:
+    """The request with the mask of the logo in a box."""
+    from moviola.masking.logo import find
+    from moviola.masking.saving import save
+
+    if min(box.x, box.y) < 0 or box.x + box.w > clip.width or box.y + box.h > clip.height:
+        raise RequestError(
+            f"logo {box} (x,y,width,height) reaches outside of the video, {clip.width}x{clip.height}"
+        )
+    if request.save_mask is not None:
+        check_not_input(request.save_mask, clip.source.name)
+        check_output(request.save_mask, overwrite=request.overwrite)
+    found = find(clip, box)
+    if found.doubt is not None:
+        notes.append(f"logo: {found.doubt}, so all of the box {box} is taken")
+    else:
+        notes.append(f"logo: found, {found.selected.sum() / (box.w * box.h):.0%} of the box {box}")
+    if request.save_mask is not None:
+        save(
+            _at_all_times(found.selected, clip),
+            request.save_mask,
+            like=clip.info,
+            overwrite=request.overwrite,
+        )
+    return request.model_copy(update={"mask": found.selected})
+
+
+def _at_all_times(selected: Selected, clip: Clip) -> Iterator[Mask]:
+    times = clip.timeline()
+    for pts, duration in zip(times.pts_seconds, times.duration_seconds, strict=True):
+        yield Mask(selected[None], np.array([pts]), np.array([duration]))
+
+
+def _followed(request: Remove, clip: Clip, folder: Path, notes: list[str]) -> Generator[Event, None, Remove]:
     """The request with the mask of what it points at, followed through its part of the video."""
     shared = {name: getattr(request, name) for name in ("video", "box", "point", "text", "rate", "device")}
     output = request.save_mask or folder / "mask.mkv"
@@ -64,7 +108,7 @@ def _followed(request: Remove, clip: Clip, folder: Path) -> Generator[Event, Non
         for event in events:
             if isinstance(event, Result):
                 followed: Masked = event.value
-                yield Note(f"followed through {followed.frames} frames, seen in {followed.seen}")
+                notes.append(f"followed through {followed.frames} frames, seen in {followed.seen}")
                 return request.model_copy(update={"mask": followed.output})
             yield event
     raise RuntimeError("following ended without a mask")

@@ -21,8 +21,8 @@ from moviola.roads.making import Take, check_not_input, make, validated
 from moviola.roads.recognizing import at_hand
 from moviola.tasks import Interpolate, OnDevice, VideoTask, origin_name
 
-Ready = Callable[[VideoTask, Clip], Generator[Event, None, VideoTask]]
-"""Gives the request as the model is to see it, and events on the way there."""
+Ready = Callable[[VideoTask, Clip, list[str]], Generator[Event, None, VideoTask]]
+"""Gives the request as the model is to see it, adds to the notes, and yields events on the way there."""
 
 
 def make_video(request: VideoTask, *, ready: Ready | None = None) -> Events:
@@ -47,7 +47,7 @@ def make_video(request: VideoTask, *, ready: Ready | None = None) -> Events:
     card, setup = yield from _setup(request, card)
     made_by = recipe(request, card, inputs)
     if ready is not None:
-        request = yield from ready(request, clip)
+        request = yield from ready(request, clip, notes)
     take = Take(request, output, encoding, made_by, inputs, clip, notes)
     yield from make(take, family.load(card, setup), options)
 

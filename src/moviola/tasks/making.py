@@ -181,9 +181,14 @@ class Remove(OnDevice, VideoTask):
     box: BoxAt | None = Field(None, description="around an object that is followed: x,y,w,h or x,y,w,h@2s")
     point: PointAt | None = Field(None, description="on an object that is followed: x,y or x,y@2s")
     text: TextAt | None = Field(None, description='an object that is found and followed: "the dog"')
+    logo: BoxAt | None = Field(
+        None, description="around a logo that stays where it is: x,y,w,h; its own pixels are found in there"
+    )
     follow: str = Field("track", description="model that follows it: track, sam2.1-tiny, …")
     save_mask: Annotated[
-        Path | None, BeforeValidator(named), Field(None, description="file to keep the followed mask in")
+        Path | None,
+        BeforeValidator(named),
+        Field(None, description="file to keep the mask in that was found"),
     ]
     keep: BackgroundAs | None = Field(
         None,
@@ -202,8 +207,11 @@ class Remove(OnDevice, VideoTask):
 
     @model_validator(mode="after")
     def _one_object(self) -> Self:
-        if sum(what is not None for what in (self.mask, self.box, self.point, self.text)) != 1:
-            raise ValueError("say what to remove by exactly one of mask, box, point and text")
+        said = (self.mask, self.box, self.point, self.text, self.logo)
+        if sum(what is not None for what in said) != 1:
+            raise ValueError("say what to remove by exactly one of mask, box, point, text and logo")
+        if self.logo is not None and self.logo.seconds is not None:
+            raise ValueError(f"a logo stays where it is; leave the time out of {self.logo}")
         if self.save_mask is not None and self.mask is not None:
             raise ValueError("a mask that is given need not be saved; leave save_mask out")
         return self
