@@ -30,7 +30,7 @@ def test_an_unknown_model_names_its_neighbours():
 
 
 def test_a_model_that_does_other_work_names_those_that_do():
-    with pytest.raises(RequestError, match="flow does not remove; these do: propagate"):
+    with pytest.raises(RequestError, match="flow does not remove; these do: cutout, propagate"):
         registry.find("flow", task="remove")
 
 

@@ -54,7 +54,7 @@ def test_any_positive_fraction_survives_its_text(rate):
         (Interpolate, {"video": "a.mp4", "fps": -5}, "fps: -5 is out of range"),
         (Interpolate, {"video": "a.mp4", "fps": 0}, "fps: 0 is out of range"),
         (Interpolate, {"video": "a.mp4", "speed": 2}, "there is no field speed; there are: model"),
-        (Remove, {"video": "a.mp4"}, "say what to remove by exactly one of mask, box, point and text"),
+        (Remove, {"video": "a.mp4"}, "say what to remove by exactly one of mask, box, point, text and logo"),
         (Remove, {"video": "a.mp4", "mask": ""}, "mask: the name is empty"),
         (Interpolate, {"video": "", "factor": 2}, "video: the name is empty"),
         (Interpolate, {"video": "a\0.mp4", "factor": 2}, "video: the name holds a zero byte"),

@@ -208,7 +208,7 @@ def test_a_mask_over_everything_is_refused(moving):
     moving[2] = True
     with pytest.raises(InputError, match="selects every pixel of frame 2"):
         masks(moving)
-    assert open_mask(moving, Video(), full=True).at(0, LENGTH)[2].all()
+    assert open_mask(moving, Video(), whole=True).at(0, LENGTH)[2].all()
 
 
 def test_what_cannot_be_read_is_named(tmp_path):

@@ -52,7 +52,7 @@ def test_over_a_colour_the_object_is_the_input(clip, masks, tmp_path):
 def test_the_edge_fades_around_the_grown_mask(clip, masks, tmp_path):
     fields = {"mask": masks, "keep": "transparent", "codec": "ffv1", "feather": 3}
     made = pixels(moviola.remove(clip, **fields, output=tmp_path / "out.mkv").output)
-    wide = moviola.remove(clip, **fields, options={"grow": 2}, output=tmp_path / "wide.mkv").output
+    wide = moviola.remove(clip, **fields, grow=2, output=tmp_path / "wide.mkv").output
     levels = np.unique(made[..., 3])
     assert levels[0] == 0
     assert levels[-1] == 255

@@ -63,3 +63,11 @@ def test_a_mask_is_not_written_over_another_file(stamped, tmp_path):
     with pytest.raises(OutputError, match="exists already"):
         moviola.remove(stamped, logo="90,4,64,30", save_mask=kept, output=tmp_path / "a.mp4")
     assert kept.read_bytes() == b"mine"
+
+
+def test_of_a_part_of_the_video_the_mask_is_as_long_as_the_part(stamped, tmp_path):
+    kept = tmp_path / "mask.mkv"
+    fields = {"logo": "90,4,64,30", "save_mask": kept, "keep": "green", "range": "0.4s.."}
+    result = moviola.remove(stamped, **fields, output=tmp_path / "part.mkv", codec="ffv1")
+    assert result.frames == len(Clip(kept).timeline()) == 20
+    assert np.array_equal(pixels(result.output)[:, *LOGO], stamped[10:, *LOGO])

@@ -82,9 +82,10 @@ class _Verb(click.Command):
 
     def do(self, as_json: bool, plan_only: bool = False, talk: bool = False, **given: Any) -> None:
         from moviola.cli import show
+        from moviola.roads import removing
         from moviola.roads.synthesis import prepare
         from moviola.run import run
-        from moviola.tasks import Caption, Synthesis, Watch, request
+        from moviola.tasks import Caption, Remove, Synthesis, Watch, request
 
         fields = {name: value for name, value in given.items() if value is not None}
         if self.name == "ask":
@@ -93,8 +94,9 @@ class _Verb(click.Command):
             ask(fields, talk=talk, as_json=as_json)
             return
         asked = request(self._task(), fields)
-        if plan_only and isinstance(asked, Synthesis):
-            prepared = prepare(asked)
+        if plan_only:
+            assert isinstance(asked, Synthesis | Remove)
+            prepared = removing.prepare(asked) if isinstance(asked, Remove) else prepare(asked)
             if as_json:
                 made = prepared.request.model_dump(mode="json", exclude_none=True)
                 show.as_json(prepared.plan.to_json() | {"request": made})
@@ -115,9 +117,9 @@ class _Verb(click.Command):
             show.summary(result)
 
     def _can_plan(self) -> bool:
-        from moviola.tasks import Synthesis
+        from moviola.tasks import Remove, Synthesis
 
-        return issubclass(self._task(), Synthesis)
+        return issubclass(self._task(), Synthesis | Remove)
 
     def _task(self) -> type[Task]:
         from moviola.tasks import TASKS

@@ -48,11 +48,7 @@ class MaskTrack:
     """A mask for every frame of a video.
 
     length: how many masks there are; None where one serves all frames.
-<<<<<<< HEAD
-    full: whether a mask may select all of a frame.
-=======
     whole: whether a mask may select a whole frame.
->>>>>>> 8f44d09 (Keep the object and remove the background instead)
     """
 
     name: str
@@ -60,22 +56,13 @@ class MaskTrack:
     width: int
     height: int
     read: Reader
-<<<<<<< HEAD
-    full: bool = False
-=======
     whole: bool = False
->>>>>>> 8f44d09 (Keep the object and remove the background instead)
 
     def at(self, first: int, count: int) -> Selected:
         """The masks of the frames [first, first + count), (count, height, width) bool.
 
-<<<<<<< HEAD
-        No more than these are held. Raises InputError where a mask has another size, or selects a whole frame
-        and may not.
-=======
         No more than these are held. Raises InputError where a mask has another size, or selects a whole
         frame where none may.
->>>>>>> 8f44d09 (Keep the object and remove the background instead)
         """
         masks = np.empty((count, self.height, self.width), np.bool_)
         filled = 0
@@ -96,31 +83,21 @@ class MaskTrack:
                 f"mask {self.name}{place} is {mask.shape[1]}x{mask.shape[0]}, the video is "
                 f"{self.width}x{self.height}; give a mask of that size"
             )
-<<<<<<< HEAD
-        if mask.all() and not self.full:
-            raise InputError(f"mask {self.name} selects every pixel{place}; leave something to fill it from")
-
-
-def open_mask(origin: Any, video: Source, *, full: bool = False) -> MaskTrack:
-=======
         if not self.whole and mask.all():
             raise InputError(f"mask {self.name} selects every pixel{place}; leave something to fill it from")
 
 
 def open_mask(origin: Any, video: Source, *, whole: bool = False) -> MaskTrack:
->>>>>>> 8f44d09 (Keep the object and remove the background instead)
     """The mask for `video`; where that is a part, one mask for each frame of the part, or of the whole.
 
     origin: for all frames alike: an image file, a PIL image, an array (H, W), a box "x,y,w,h" or (x, y, w, h)
         in pixels from the top left; one for each frame: a video, a folder of images, `folder/%05d.png`, a
-        list of images or their paths, an array (T, H, W), a `Mask`.
-<<<<<<< HEAD
-    full: whether it may select all of a frame: where nothing has to be filled from what is left.
-=======
+        list of images or their paths, an array (T, H, W), a `Mask`; one that is open is given back.
     whole: whether it may select a whole frame, of which there is nothing to fill.
->>>>>>> 8f44d09 (Keep the object and remove the background instead)
     Raises InputError where it cannot be read, or its size or length is not the video's.
     """
+    if isinstance(origin, MaskTrack):
+        return origin
     shown = video.probe().video
     name, length, read = _find(origin, shown.width, shown.height)
     full, start = whole_of(video)
@@ -131,11 +108,7 @@ def open_mask(origin: Any, video: Source, *, whole: bool = False) -> MaskTrack:
             f"mask {name} has {length} frames, the video has {frames}; "
             "give one mask for each frame, or one image for all"
         )
-<<<<<<< HEAD
-    mask = MaskTrack(name, length, shown.width, shown.height, read, full)
-=======
     mask = MaskTrack(name, length, shown.width, shown.height, read, whole)
->>>>>>> 8f44d09 (Keep the object and remove the background instead)
     mask.at(0, 1)
     return mask
 

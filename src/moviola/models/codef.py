@@ -178,7 +178,7 @@ class _Work:
     ) -> None:
         self._request, self._options, self._device, self._editor = request, options, device, editor
         given = request.mask, request.reference
-        self._mask = open_mask(given[0], clip.source, full=True) if given[0] is not None else None
+        self._mask = open_mask(given[0], clip.source, whole=True) if given[0] is not None else None
         self._edits = pictures(given[1], "reference") if given[1] is not None else None
         self._selects: dict[int, bool] = {}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from moviola.card import Limits, ModelCard
 from moviola.errors import MissingExtraError
@@ -42,8 +42,6 @@ _WINDOW = 40
 class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    grow: int = Field(0, ge=0, le=64, description="pixels the mask is widened by before its edge fades")
-
 
 def load(card: ModelCard, setup: Setup) -> Cutout:
     """Raises MissingExtraError without OpenCV."""
@@ -72,7 +70,7 @@ class Cutout:
                 frame = window.frames[number : number + 1]
                 chosen = Mask(mask.at(window.first + number, 1), frame.pts_seconds, frame.duration_seconds)
                 selects[window.number] |= bool(chosen.data.any())
-                shown = feathered(grown(chosen, options.grow), request.feather)[0]
+                shown = feathered(grown(chosen, request.grow or 0), request.feather)[0]
                 picture = frame.data[0]
                 made = (
                     made_clear(picture, shown)

@@ -29,7 +29,7 @@ def _card(
         id=id,
         summary=summary,
         licence="Apache-2.0",
-        tasks=("generate", "edit"),
+        tasks=("generate", "edit", "remove"),
         extra="local",
         limits=limits,
         native=wan.NATIVE,

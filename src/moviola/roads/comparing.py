@@ -19,10 +19,11 @@ from moviola.comparison.page import EMBEDDED, WIDEST, page
 from moviola.comparison.sides import Layout, side_by_side
 from moviola.errors import OutputError, RequestError
 from moviola.frames import Pixels, Seconds
+from moviola.media.colour import graphics_white
 from moviola.media.encoding import ANIMATIONS, Encoding, choose_encoding, is_sequence
 from moviola.media.sink import check_output, replacing
 from moviola.model import Events, Note, Result
-from moviola.roads.burning import encode, white
+from moviola.roads.burning import encode
 from moviola.roads.making import check_not_input, numbered
 from moviola.roads.video import FILES, clip_of, output_beside
 from moviola.tasks import VideoResult, VideoTask
@@ -123,7 +124,7 @@ def _write(
         clock,
         layout,
         names=None if on_page else names,
-        white=white(after.info),
+        white=graphics_white(after.info),
     )
     if not on_page:
         yield from encode(pictures, output, encoding, len(clock), tracks=after, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""From a request to remove something to a video without it: what is meant becomes a mask first."""
+"""From a request to remove something to a video without it: what is meant becomes a mask, a model works."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from moviola import registry
 from moviola.card import ModelCard
 from moviola.clip import Clip
-from moviola.errors import RequestError
+from moviola.errors import MissingExtraError, RequestError
 from moviola.frames import Mask
 from moviola.media.masks import Selected
 from moviola.media.retimed import retiming_of
@@ -21,6 +22,7 @@ from moviola.media.sink import check_output
 from moviola.model import Event, Events, Result
 from moviola.roads.making import check_not_input
 from moviola.roads.masking import mask
+from moviola.roads.synthesis import Prepared
 from moviola.roads.video import make_video
 from moviola.tasks import Masked, Masking, Remove, VideoTask
 from moviola.tasks import request as task
@@ -32,7 +34,34 @@ def remove(request: Remove) -> Events:
     _, card = registry.find(request.model, task=request.verb)
     _check_keep(request, card)
     with TemporaryDirectory(prefix="moviola-") as folder:
-        yield from make_video(request, ready=partial(_masked, folder=Path(folder)))
+        ready = partial(_masked, folder=Path(folder))
+        if not paints(card):
+            yield from make_video(request, ready=ready)
+            return
+        yield from _painting(card).paint(request, ready)
+
+
+def prepare(request: Remove) -> Prepared:
+    """How a model that paints would be run; nothing is loaded. Raises MoviolaError, as for others."""
+    _, card = registry.find(request.model, task=request.verb)
+    if not paints(card):
+        raise RequestError(f"{card.id} needs no plan: it runs as it is, window by window")
+    prepared: Prepared = _painting(card).plan(request)
+    return prepared
+
+
+def _painting(card: ModelCard) -> Any:
+    """The module that paints. Raises MissingExtraError without OpenCV."""
+    try:
+        from moviola.roads import painting
+    except ImportError as error:
+        raise MissingExtraError(card.id, card.extra or "local") from error
+    return painting
+
+
+def paints(card: ModelCard) -> bool:
+    """Whether a model removes by making anew what a mask shows."""
+    return "mask" in card.takes
 
 
 def _check_keep(request: Remove, card: ModelCard) -> None:

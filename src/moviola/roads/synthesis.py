@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from moviola.errors import OutputError, RequestError
 from moviola.geometry import allowed_size, check_cut, native_of, shape_of, valid_frames
 from moviola.media.encoding import Encoding, choose_encoding
 from moviola.media.sink import check_output
-from moviola.model import Events, Family, Note, Result, Setup
+from moviola.model import Event, Events, Family, Note, Result, Setup
 from moviola.pictures import picture
 from moviola.plan.choose import brief, choose
 from moviola.plan.machine import this_machine
@@ -103,13 +103,9 @@ def synthesize(request: Synthesis, *, plan: Plan | None = None) -> Events:
     plan: how to run it, in place of the best for this machine. What is finished of an interrupted run is
     kept, and the same request goes on from there. Raises MoviolaError.
     """
-    prepared = prepare(request, plan=plan)
-    folders = prepared.folders
-    if folders is None:
-        yield Note(f"pulling the weights of {prepared.card.id}")
-        folders = yield from weights.pull(prepared.card)
-        prepared = prepare(request, plan=plan)
-    model = prepared.family.load(prepared.card, Setup(folders, prepared.plan))
+    prepared = yield from with_weights(request, plan=plan)
+    assert prepared.folders is not None
+    model = prepared.family.load(prepared.card, Setup(prepared.folders, prepared.plan))
     results: list[VideoResult] = []
     for take in _takes(prepared):
         for event in make(take, model, prepared.options):
@@ -118,6 +114,16 @@ def synthesize(request: Synthesis, *, plan: Plan | None = None) -> Events:
             else:
                 yield event
     yield Result(results[0].model_copy(update={"takes": results[1:]}))
+
+
+def with_weights(request: Synthesis, *, plan: Plan | None = None) -> Generator[Event, None, Prepared]:
+    """As `prepare`, once the weights are there: they are pulled where they are not. Raises MoviolaError."""
+    prepared = prepare(request, plan=plan)
+    if prepared.folders is not None:
+        return prepared
+    yield Note(f"pulling the weights of {prepared.card.id}")
+    folders = yield from weights.pull(prepared.card)
+    return replace(prepare(request, plan=plan), folders=folders)
 
 
 def _check_weightless(request: Synthesis, card: ModelCard) -> None:
@@ -250,7 +256,7 @@ def _takes(prepared: Prepared) -> Iterator[Take]:
             encoding = _encoding(asked, output)
         made_by = recipe(asked, card, inputs) | {
             "plan": prepared.plan.settings(),
-            "weights": _origins(prepared),
+            "weights": origins(prepared),
         }
         yield Take(asked, output, encoding, made_by, inputs, prepared.clip, notes, request.preview)
 
@@ -262,7 +268,7 @@ def _encoding(request: Generate, output: Path) -> Encoding:
     )
 
 
-def _origins(prepared: Prepared) -> list[dict[str, str]]:
+def origins(prepared: Prepared) -> list[dict[str, str]]:
     """Which published weights were used; nothing where the user gave a folder."""
     if prepared.request.weights is not None or prepared.folders is None:
         return []

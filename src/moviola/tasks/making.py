@@ -194,6 +194,12 @@ class Remove(OnDevice, VideoTask):
         None,
         description="keep the object and remove the background instead: transparent, green, #00ff00, …",
     )
+    grow: int | None = Field(
+        None,
+        ge=0,
+        le=256,
+        description="pixels the mask is widened by, for soft edges and halos; default 4, with keep 0",
+    )
     feather: int = Field(
         0, ge=0, le=256, description="pixels around the grown mask over which the result fades into the rest"
     )
