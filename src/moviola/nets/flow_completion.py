@@ -5,7 +5,9 @@ Without the detector of edges, of which only the loss of training has use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -40,15 +42,9 @@ class FlowCompletion(nn.Module):
     def forward(self, flows: Tensor, masks: Tensor) -> Tensor:
         """Flow everywhere, (B, T, 2, H, W), also where it was known.
 
-        flows: (B, T, 2, H, W) in pixels, 0 in holes. masks: (B, T, 1, H, W), 1 in holes.
+        flows: (B, T, 2, H, W) in pixels, anything in holes. masks: (B, T, 1, H, W), 1 in holes.
         """
-        clip = flows.shape[:2]
-        half = self.stem(torch.cat((flows, masks), dim=2).flatten(0, 1)).unflatten(0, clip)
-        quarter = self.quarter(half)
-        middle = self.middle(self.eighth(quarter).flatten(0, 1)).unflatten(0, clip)
-        whole = self.to_quarter(self.propagation(middle).flatten(0, 1)) + quarter.flatten(0, 1)
-        completed: Tensor = self.to_whole(self.to_half(whole)).unflatten(0, clip)
-        return completed
+        return torch.stack(list(self._completed(flows.unbind(1), masks.unbind(1))), dim=1)
 
     def both_ways(self, forward: Tensor, backward: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Flow to the next and to the previous frame with its holes filled; what is known stays as it is.
@@ -56,11 +52,26 @@ class FlowCompletion(nn.Module):
         forward, backward: (B, T - 1, 2, H, W), from frame t to t + 1 and from t + 1 to t; anything in holes.
         masks: of the frames, (B, T, 1, H, W), 1 in holes.
         """
-        begins, ends = masks[:, :-1], masks[:, 1:]
-        onward = self(forward * (1 - begins), begins)
+        holes = masks.unbind(1)
+        onward = self._filled(forward.unbind(1), holes[:-1])
         # Backward flow is seen as forward flow of the reversed clip.
-        reverse = self((backward * (1 - ends)).flip(1), ends.flip(1)).flip(1)
-        return torch.where(begins > 0, onward, forward), torch.where(ends > 0, reverse, backward)
+        reverse = self._filled(backward.unbind(1)[::-1], holes[:0:-1])
+        return torch.stack(onward, dim=1), torch.stack(reverse[::-1], dim=1)
+
+    def _filled(self, flows: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
+        made = zip(masks, self._completed(flows, masks), flows, strict=True)
+        return [torch.where(mask > 0, new, known) for mask, new, known in made]
+
+    def _completed(self, flows: Sequence[Tensor], masks: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Frame by frame, so that of the larger maps few are held at once."""
+        half = (
+            self.stem(torch.cat((flow * (1 - mask), mask), dim=1))
+            for flow, mask in zip(flows, masks, strict=True)
+        )
+        quarter = list(_through(self.quarter, half))
+        middle = [self.middle(maps) for maps in _through(self.eighth, quarter)]
+        for maps, known in zip(self.propagation(middle), quarter, strict=True):
+            yield self.to_whole(self.to_half(self.to_quarter(maps) + known))
 
 
 class SpaceTime(nn.Module):
@@ -71,13 +82,27 @@ class SpaceTime(nn.Module):
         self.space = nn.Conv2d(width, out, 3, stride, padding=1)
         self.time = nn.Conv2d(out, out, (3, 1), padding=(2, 0), dilation=(2, 1))
 
-    def forward(self, video: Tensor) -> Tensor:
-        """(B, T, C, H, W) → (B, T, out, H / stride, W / stride)."""
-        frames = functional.leaky_relu(self.space(video.flatten(0, 1)), 0.2, inplace=True)
-        # As pictures of time by pixels, (B, C, T, H·W).
-        times = frames.flatten(2).unflatten(0, video.shape[:2]).transpose(1, 2)
-        made: Tensor = self.time(times).transpose(1, 2).unflatten(3, frames.shape[2:])
-        return made
+    def forward(self, video: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Frames (B, C, H, W), in order → (B, out, H / stride, W / stride). Five are held."""
+        frames = (functional.leaky_relu(self.space(frame), 0.2, inplace=True) for frame in video)
+        held: deque[Tensor | None] = deque((None, None), maxlen=5)
+        for frame in chain(frames, (None, None)):
+            held.append(frame)
+            if len(held) == 5:
+                yield self._over_time(held[0], held[2], held[4])
+
+    def _over_time(self, *frames: Tensor | None) -> Tensor:
+        """At the second of three frames; beyond the clip there are none, which count as 0."""
+        there = [(tap, frame) for tap, frame in enumerate(frames) if frame is not None]
+        weight = torch.cat([self.time.weight[:, :, tap] for tap, _ in there], dim=1)[..., None]
+        return functional.conv2d(torch.cat([frame for _, frame in there], dim=1), weight, self.time.bias)
+
+
+def _through(layers: nn.Sequential, video: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Frames in order through layers of which some look at several frames."""
+    for layer in layers:
+        video = layer(video) if isinstance(layer, SpaceTime) else map(layer, video)
+    yield from video
 
 
 class Propagation(nn.Module):
@@ -89,14 +114,12 @@ class Propagation(nn.Module):
         self.forwards = Direction(width, 2 * width)
         self.fuse = nn.Conv2d(2 * width, width, 1)
 
-    def forward(self, video: Tensor) -> Tensor:
-        """(B, T, C, H, W) → the same."""
-        frames = video.unbind(1)
-        backwards = self.backwards(frames[::-1], frames[::-1])[::-1]
-        seen = [torch.cat(both, dim=1) for both in zip(frames, backwards, strict=True)]
-        forwards = self.forwards(frames, seen)
-        fused = [self.fuse(torch.cat(both, dim=1)) for both in zip(backwards, forwards, strict=True)]
-        return torch.stack(fused, dim=1) + video
+    def forward(self, frames: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Frames (B, C, H, W), in order → the same."""
+        backwards = list(self.backwards(frames[::-1], frames[::-1]))[::-1]
+        seen = (torch.cat(both, dim=1) for both in zip(frames, backwards, strict=True))
+        for back, onward, frame in zip(backwards, self.forwards(frames, seen), frames, strict=True):
+            yield self.fuse(torch.cat((back, onward), dim=1)) + frame
 
 
 class Direction(nn.Module):
@@ -109,18 +132,20 @@ class Direction(nn.Module):
             _conv(seen + width, width), nn.LeakyReLU(0.1, inplace=True), _conv(width, width)
         )
 
-    def forward(self, frames: Sequence[Tensor], seen: Sequence[Tensor]) -> list[Tensor]:
-        """frames: (B, width, H, W). seen: (B, seen, H, W)."""
-        carried = before = torch.zeros_like(frames[0])
-        made: list[Tensor] = []
+    def forward(self, frames: Iterable[Tensor], seen: Iterable[Tensor]) -> Iterator[Tensor]:
+        """frames: (B, width, H, W), in the order in which they are gone through. seen: (B, seen, H, W)."""
+        last = before = None
         for frame, known in zip(frames, seen, strict=True):
-            if made:
-                last = made[-1]
-                pair = torch.cat((last, before), dim=1)
-                carried = self.align(pair, torch.cat((last, frame, before), dim=1))
+            if last is None:
+                carried = torch.zeros_like(frame)
+            else:
+                before = torch.zeros_like(last) if before is None else before
+                carried = self.align(
+                    torch.cat((last, before), dim=1), torch.cat((last, frame, before), dim=1)
+                )
                 before = last
-            made.append(carried + self.refine(torch.cat((known, carried), dim=1)))
-        return made
+            last = carried + self.refine(torch.cat((known, carried), dim=1))
+            yield last
 
 
 def _leaky() -> nn.Module:

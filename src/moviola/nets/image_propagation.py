@@ -22,8 +22,9 @@ def propagated(frames: Tensor, forward: Tensor, backward: Tensor, masks: Tensor)
     frames: anything in holes. masks: (B, T, 1, H, W), 1 in holes, 0 elsewhere.
     forward, backward: (B, T - 1, 2, H, W) in pixels, from frame t to t + 1 and from t + 1 to t, completed.
     """
-    filled = list((frames * (1 - masks)).unbind(1))
     holes = list(masks.unbind(1))
+    # Each in memory of its own, which is given back as soon as it is replaced.
+    filled = [frame * (1 - hole) for frame, hole in zip(frames.unbind(1), holes, strict=True)]
 
     def fill(index: int, source: int, flow: Tensor, back: Tensor) -> None:
         known = agreeing(flow, back) * (1 - _part(carried(holes[source], flow)))

@@ -12,12 +12,16 @@ from moviola.nets.deformable import DeformableAlignment
 from moviola.nets.image_propagation import agreeing, carried
 from moviola.nets.layouts import renamed
 from moviola.nets.sparse_transformer import PATCH, STEP, Overlap, SparseTransformer, cut
+from moviola.nets.warping import shrunk
 
 STRIDE = 4
 """Pixels to one position of the maps; height and width of frames are multiples of it."""
 
 _WIDTH = 128
 """Channels of the maps."""
+
+_PIXELS = 2 * 432 * 240
+"""Of pictures that are encoded or decoded side by side, which bounds the memory that this takes."""
 
 
 class ProPainter(nn.Module):
@@ -49,31 +53,44 @@ class ProPainter(nn.Module):
         masks, left: (B, T, 1, H, W), 1 in holes, before and after the propagation of pixels.
         stride: see `SparseTransformer`.
         """
-        clip, local = frames.shape[:2], forward.shape[1] + 1
-        maps = self.encoder(torch.cat((frames, masks, left), dim=2).flatten(0, 1)).unflatten(0, clip)
+        maps = self.encoded(frames, masks, left)
+        return self.finished(maps, forward, backward, masks, left, stride)
+
+    def encoded(self, frames: Tensor, masks: Tensor, left: Tensor) -> Tensor:
+        """Maps of frames, each for itself: (B, T, 128, H / 4, W / 4). Arguments as for `forward`."""
+        seen = torch.cat((frames, masks, left), dim=2).flatten(0, 1)
+        maps = _in_pieces(self.encoder, seen, frames.shape[-2:])
+        return maps.view(*frames.shape[:2], *maps.shape[1:])
+
+    def finished(
+        self, maps: Tensor, forward: Tensor, backward: Tensor, masks: Tensor, left: Tensor, stride: int = 2
+    ) -> Tensor:
+        """What `forward` gives, from maps that are `encoded`. Of the masks, the L first are enough."""
+        clip, local = maps.shape[:2], forward.shape[1] + 1
         size = maps.shape[-2:]
         # As nearest neighbours: the first pixel of each position.
-        holes = torch.cat((masks, left), dim=2)[:, :local, :, ::STRIDE, ::STRIDE]
-        near = self.propagation(maps[:, :local], _shrunk(forward), _shrunk(backward), holes)
+        holes = torch.cat((masks[:, :local], left[:, :local]), dim=2)[..., ::STRIDE, ::STRIDE]
+        onward, reverse = (
+            (shrunk(flow.flatten(0, 1), STRIDE) / STRIDE).unflatten(0, flow.shape[:2])
+            for flow in (forward, backward)
+        )
+        near = self.propagation(maps[:, :local], onward, reverse, holes)
         maps = torch.cat((near, maps[:, local:]), dim=1)
 
         patches = self.cut(maps.flatten(0, 1)).movedim(1, -1).unflatten(0, clip)
         touched = functional.max_pool2d(holes[:, :, 0].amax(1, keepdim=True), PATCH, STEP, PATCH // 2)[:, 0]
         patches = self.transformer(patches, size, touched, stride)[:, :local]
         more = self.smooth(self.lay(patches.flatten(0, 1).movedim(-1, 1), size))
-        made: Tensor = (
-            self.decoder(maps[:, :local].flatten(0, 1) + more).tanh().unflatten(0, (clip[0], local))
+        made = _in_pieces(
+            self.decoder, maps[:, :local].flatten(0, 1) + more, (size[0] * STRIDE, size[1] * STRIDE)
         )
-        return made
+        return made.tanh().view(clip[0], local, *made.shape[1:])
 
 
-def _shrunk(flows: Tensor) -> Tensor:
-    """Flow (B, T, 2, H, W) in pixels → (B, T, 2, H / 4, W / 4) in positions.
-
-    Bilinear interpolation at a quarter of the size is the mean of the four pixels in the middle of sixteen.
-    """
-    middle = [flows[..., down::STRIDE, right::STRIDE] for down in (1, 2) for right in (1, 2)]
-    return torch.stack(middle).mean(0) / STRIDE
+def _in_pieces(network: nn.Module, maps: Tensor, size: Sequence[int]) -> Tensor:
+    """`network(maps)`, a few pictures of `size` after the other."""
+    count = max(1, _PIXELS // (size[0] * size[1]))
+    return torch.cat([network(part) for part in maps.split(count)])
 
 
 class Encoder(nn.Module):

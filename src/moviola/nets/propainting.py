@@ -6,7 +6,7 @@ step sees frames in overlapping windows, together with distant ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,9 @@ from moviola.nets.flow_completion import FlowCompletion
 from moviola.nets.image_propagation import propagated
 from moviola.nets.propainter import ProPainter
 from moviola.nets.raft import Raft
+
+_PIXELS = 4 * 432 * 240
+"""Of pairs of frames whose flow is estimated side by side: a third of the authors', for the memory's sake."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,18 @@ class Window:
     """Frames that are only looked at."""
 
 
+def needed_bytes(networks: Networks, frames: int, height: int, width: int) -> int:
+    """About how much memory `filled` takes beside the weights for one clip, which is dearest where it lies.
+
+    A line through the peaks of processes over 20 and 60 frames of 432×240 in float32; the correlations of
+    RAFT, which are float32 anyway and grow with the square of the size, are counted.
+    """
+    numbers = next(networks.inpainting.parameters()).element_size()
+    pixels = height * width
+    correlations = 4 * 4 / 3 * (pixels / 64) ** 2 * max(1, _PIXELS // pixels)
+    return int(pixels * numbers * (30 * frames + 1500) + correlations)
+
+
 def filled(
     networks: Networks,
     frames: Tensor,
@@ -56,7 +71,7 @@ def filled(
     iterations: int = 20,
     reach: int = 5,
     apart: int = 10,
-    pairs: int = 11,
+    pairs: int | None = None,
 ) -> Tensor:
     """Frames (B, T, 3, H, W) in [0, 1] whose holes are filled; elsewhere they are the given ones, to the bit.
 
@@ -65,36 +80,48 @@ def filled(
     """
     state = prepared(networks, frames, masks, iterations, pairs)
     made: dict[int, Tensor] = {}
+    maps: dict[int, Tensor] = {}
     for window in windows(frames.shape[1], reach, apart):
-        for index, frame in zip(window.local, finished(networks, state, window).unbind(1), strict=True):
+        # Most frames are seen again by the next window.
+        maps = {
+            index: maps[index] if index in maps else encoded(networks, state, index)
+            for index in (*window.local, *window.distant)
+        }
+        for index, frame in zip(window.local, finished(networks, state, window, maps).unbind(1), strict=True):
             # A later window counts as much as all before it: the authors' running mean.
-            made[index] = (made[index] + frame) / 2 if index in made else frame
-    new = torch.stack([made[index] for index in range(frames.shape[1])], dim=1)
-    return torch.where(masks > 0, new.to(frames.dtype), frames)
+            made[index] = (made[index] + frame) / 2 if index in made else frame.clone()
+    del state, maps
+    whole = frames.clone()
+    for index, frame in made.items():
+        whole[:, index] = torch.where(masks[:, index] > 0, frame.to(frames.dtype), frames[:, index])
+    return whole
 
 
 def prepared(
-    networks: Networks, frames: Tensor, masks: Tensor, iterations: int = 20, pairs: int = 11
+    networks: Networks, frames: Tensor, masks: Tensor, iterations: int = 20, pairs: int | None = None
 ) -> Propagated:
     """All that is done with the whole clip at once. Arguments as for `filled`.
 
-    iterations: of RAFT. pairs: of frames whose flow is estimated side by side, which bounds its memory.
+    iterations: of RAFT. pairs: of frames whose flow is estimated side by side; as many as take about the same
+    memory at all sizes if None.
     """
-    length = frames.shape[1]
+    length, (height, width) = frames.shape[1], frames.shape[-2:]
     like = next(networks.inpainting.parameters())
+    pairs = pairs or max(1, _PIXELS // (height * width))
     pieces = [
         # With what the masks cover: holes are cut out of the flow, not out of the frames.
         networks.raft.both_ways(frames[:, start : start + pairs + 1], iterations)
         for start in range(0, length - 1, pairs)
     ]
     holes = masks.to(like.dtype)
-    scaled = (2 * frames - 1).to(like.dtype)
     if not pieces:
-        none = scaled.new_zeros(len(frames), 0, 2, *frames.shape[-2:])
-        return Propagated(scaled * (1 - holes), holes, holes, none, none)
+        shown = (2 * frames - 1).to(like.dtype) * (1 - holes)
+        none = shown.new_zeros(len(frames), 0, 2, height, width)
+        return Propagated(shown, holes, holes, none, none)
     forward, backward = (torch.cat(way, dim=1).to(like.dtype) for way in zip(*pieces, strict=True))
+    del pieces
     forward, backward = networks.completion.both_ways(forward, backward, holes)
-    shown, left = propagated(scaled, forward, backward, holes)
+    shown, left = propagated((2 * frames - 1).to(like.dtype), forward, backward, holes)
     return Propagated(shown, holes, left, forward, backward)
 
 
@@ -113,15 +140,24 @@ def windows(length: int, reach: int = 5, apart: int = 10, most: int | None = Non
         yield Window(local, distant)
 
 
-def finished(networks: Networks, state: Propagated, window: Window) -> Tensor:
-    """The local frames anew, (B, L, 3, H, W) in [0, 1]; only what is in holes is of use."""
-    seen = [*window.local, *window.distant]
+def encoded(networks: Networks, state: Propagated, index: int) -> Tensor:
+    """What the last network makes of a frame alone, (B, 1, C, H / 4, W / 4)."""
+    part = slice(index, index + 1)
+    return networks.inpainting.encoded(state.frames[:, part], state.masks[:, part], state.left[:, part])
+
+
+def finished(networks: Networks, state: Propagated, window: Window, maps: Mapping[int, Tensor]) -> Tensor:
+    """The local frames anew, (B, L, 3, H, W) in [0, 1]; only what is in holes is of use.
+
+    maps: of all frames of the window, `encoded`.
+    """
+    local = slice(window.local.start, window.local.stop)
     steps = slice(window.local.start, window.local.stop - 1)
-    made: Tensor = networks.inpainting(
-        state.frames[:, seen],
+    made = networks.inpainting.finished(
+        torch.cat([maps[index] for index in (*window.local, *window.distant)], dim=1),
         state.forward[:, steps],
         state.backward[:, steps],
-        state.masks[:, seen],
-        state.left[:, seen],
+        state.masks[:, local],
+        state.left[:, local],
     )
     return (made + 1) / 2

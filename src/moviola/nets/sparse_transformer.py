@@ -18,7 +18,7 @@ PATCH = 7
 STEP = 3
 _MARGIN = 3
 
-_AT_ONCE = 16
+_AT_ONCE = 8
 """Windows attended to side by side, which bounds the memory that their keys take."""
 
 
