@@ -95,7 +95,7 @@ def frame_by_frame(method: int) -> Callable[[Video, Masks], Video]:
 
 
 METHODS: dict[str, Callable[[Video, Masks], Video]] = {
-    "propagate": lambda video, masks: fill(video, masks, grow=GROW),
+    "propagate": lambda video, masks: fill(video, np.stack([widened(mask, GROW) for mask in masks])),
     "telea": frame_by_frame(cv2.INPAINT_TELEA),
     "navier_stokes": frame_by_frame(cv2.INPAINT_NS),
 }

@@ -45,6 +45,7 @@ ROOMS = [
     "searching",
     "interpolation",
     "masking",
+    "removal",
     "metrics",
     "diffusion",
     "models",

@@ -187,9 +187,62 @@ def test_another_size_names_both(tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_another_length_names_both_and_says_what_to_do(moving):
-    with pytest.raises(InputError, match=r"has 3 frames, the video has 5; give one mask for each"):
-        masks(moving[:3])
+def test_fewer_masks_are_matched_by_number_and_the_last_is_held(moving):
+    track = open_mask(moving[:3], Video())
+    assert (track.at(0, LENGTH) == moving[[0, 1, 2, 2, 2]]).all()
+    assert (track.at(3, 2) == moving[[2, 2]]).all()
+    assert track.matched == (
+        "mask array has 3 frames, the video 5: they are matched by number, "
+        "and the last one is held for the last 2 frames"
+    )
+
+
+def test_of_more_masks_the_rest_is_not_used(moving):
+    track = open_mask([*moving, square(), square()], Video())
+    assert (track.at(0, LENGTH) == moving).all()
+    assert track.matched is not None
+    assert track.matched.endswith("matched by number, and the last 2 are not used")
+
+
+def test_one_mask_in_a_list_serves_all_frames():
+    track = open_mask([grey(square())], Video())
+    assert (track.at(0, LENGTH) == square()).all()
+    assert track.matched == "mask list of 1 images has 1 frames, the video 5: the one serves them all"
+
+
+@pytest.mark.parametrize(
+    ("rate", "count", "expected"),
+    [(12.5, 3, [0, 0, 1, 1, 2]), (50, 10, [0, 2, 4, 6, 8]), (25, 7, [0, 1, 2, 3, 4])],
+)
+def test_masks_with_times_are_matched_by_time(rate, count, expected):
+    pictures = np.stack([square(left) for left in range(count)])
+    times = np.arange(count) / rate
+    track = open_mask(Mask(pictures, times + 3, np.full(count, 1 / rate)), Video())
+    assert (track.at(0, LENGTH) == pictures[expected]).all()
+    for frame, place in enumerate(expected):
+        assert (track.at(frame, 1) == pictures[place]).all()
+    assert track.matched is not None
+    assert "matched by time" in track.matched
+
+
+def test_a_shorter_mask_video_is_held_to_the_end(tmp_path, moving):
+    write_video(tmp_path / "mask.mkv", moving[:3])
+    track = open_mask(tmp_path / "mask.mkv", Video())
+    assert (track.at(0, LENGTH) == moving[[0, 1, 2, 2, 2]]).all()
+    assert (track.at(4, 1) == moving[2]).all()
+    assert track.matched is not None
+    assert track.matched.endswith("matched by time, and the last one is held for the last 2 frames")
+
+
+def test_no_masks_at_all_are_refused():
+    with pytest.raises(InputError, match="holds no pictures"):
+        masks(np.zeros((0, HEIGHT, WIDTH), bool))
+
+
+def test_where_it_may_a_mask_selects_whole_frames(moving):
+    moving = moving.copy()
+    moving[2] = True
+    assert (open_mask(moving, Video(), whole=True).at(0, LENGTH) == moving).all()
 
 
 def test_one_odd_image_among_many_is_named(moving):

@@ -51,9 +51,9 @@ def video(count=4, height=72, width=96, channels=3, dtype=np.uint8) -> np.ndarra
     return np.stack([ground[:height, 2 * n : 2 * n + width] for n in range(count)])
 
 
-def removed(model, pixels, mask=BOX, **options):
-    options = {"grow": 0, "iterations": 1} | options
-    events = list(model.run(Remove(video="x", mask=mask), propainter.Options(**options), Whole(pixels)))
+def removed(model, pixels, mask=BOX, grow=0, **options):
+    options = propainter.Options(**{"iterations": 1} | options)
+    events = list(model.run(Remove(video="x", mask=mask, grow=grow), options, Whole(pixels)))
     return Frames.concatenate(e.frames for e in events if isinstance(e, Partial)).data, events
 
 
@@ -76,7 +76,7 @@ def test_one_window_is_what_the_published_steps_make_of_the_clip(model):
     hidden = torch.zeros(1, 4, 1, 72, 96)
     hidden[..., 16:36, 20:44] = 1
     with torch.inference_mode():
-        expected = filled(model._networks, shown, hidden, iterations=1)[0].permute(0, 2, 3, 1).numpy()
+        expected = filled(model._filler._networks, shown, hidden, iterations=1)[0].permute(0, 2, 3, 1).numpy()
     assert np.abs(made / 255 - expected.clip(0, 1)).max() <= 0.51 / 255
 
 

@@ -156,6 +156,8 @@ class Engine:
         first = self._shot(request, frames=0, fps=float(context.clip.info.video.average_rate or 25))
         yield from map(Note, self._cut_prompts(first))
         mask = open_mask(request.mask, context.clip.source) if request.mask is not None else None
+        if mask is not None and mask.matched is not None:
+            yield Note(mask.matched)
         size = (first.width, first.height)
         look = request.preview is not None
 

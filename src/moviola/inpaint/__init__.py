@@ -11,10 +11,9 @@ Everything happens on the pixels as they are, at full size. Importing this modul
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
-from moviola.inpaint.background import Holes, Pixels, background_motion, smoothed, surroundings, widened
+from moviola.inpaint.background import Holes, Pixels, background_motion, smoothed, surroundings
 from moviola.inpaint.follow import recovered
 from moviola.inpaint.paint import painted, softly_painted
 from moviola.motion import Preset
@@ -26,15 +25,12 @@ RIM = 12
 """Pixels around a hole where the first measured flow is not trusted: what fills the hole leaks that far."""
 
 
-def fill(frames: Pixels, masks: Holes, *, grow: int = 4, preset: Preset = "fast") -> Pixels:
-    """The frames with what is masked replaced by what is behind it.
+def fill(frames: Pixels, holes: Holes, *, preset: Preset = "fast") -> Pixels:
+    """The frames with their holes replaced by what is behind them; elsewhere to the bit as they are.
 
     frames: (T, H, W, 3 or 4) uint8 or uint16, one scene; alpha passes through.
-    masks: (T, H, W), True where to fill; no frame may be masked entirely.
-    grow: pixels by which the masks are widened, for soft edges and halos. Outside of the widened masks the
-        answer equals `frames` bit for bit.
+    holes: (T, H, W), True where to fill. Where a whole frame is one, it is taken to be as its neighbours are.
     """
-    holes = np.stack([widened(mask, grow) for mask in masks])
     answer = frames.copy()
     if not holes.any():
         return answer
@@ -43,10 +39,7 @@ def fill(frames: Pixels, masks: Holes, *, grow: int = 4, preset: Preset = "fast"
     guess = np.stack([softened(*pair) for pair in zip(pictures, holes, strict=True)])
     for rim, paint in ((RIM, softly_painted), (0, painted)):
         guess = recovered(pictures, holes, background_motion(guess, holes, rim, preset), paint)
-    for target, picture, hole in zip(answer[area], guess, holes, strict=True):
-        opacity = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3)[..., None] / (grow / 2 + 1)
-        mixed = target[..., :3] + np.minimum(opacity, 1) * (picture.astype(np.float32) - target[..., :3])
-        target[..., :3][hole] = np.rint(mixed[hole])
+    answer[area][..., :3][holes] = guess[holes]
     return answer
 
 

@@ -14,7 +14,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from moviola.errors import InputError
 from moviola.frames import Frames, Mask
 from moviola.media.images import SUFFIXES, natural
 from moviola.media.retimed import whole_of
-from moviola.media.source import Source, open_source
+from moviola.media.source import Source, Timeline, open_source
 from moviola.media.stills import folder_and_name, numbered
 
 Selected = NDArray[np.bool_]
@@ -49,6 +49,8 @@ class MaskTrack:
 
     length: how many masks there are; None where one serves all frames.
     whole: whether a mask may select a whole frame.
+    shown: of every frame of the video, which mask is its; None where they are as many as the frames, or one.
+    matched: how more or fewer masks than frames were matched, for the user; None where nothing is to tell.
     """
 
     name: str
@@ -57,22 +59,26 @@ class MaskTrack:
     height: int
     read: Reader
     whole: bool = False
+    shown: NDArray[np.intp] | None = None
+    matched: str | None = None
 
     def at(self, first: int, count: int) -> Selected:
         """The masks of the frames [first, first + count), (count, height, width) bool.
 
-        No more than these are held. Raises InputError where a mask has another size, or selects a whole
-        frame where none may.
+        Raises InputError where a mask has another size, or selects a whole frame where none may.
         """
+        wanted = range(first, first + count) if self.shown is None else self.shown[first : first + count]
+        begin = int(wanted[0]) if count else 0
         masks = np.empty((count, self.height, self.width), np.bool_)
         filled = 0
-        for mask in self.read(first, count):
-            self._check(mask, first + filled)
-            masks[filled] = mask
-            filled += 1
+        for index, mask in enumerate(self.read(begin, int(wanted[-1]) + 1 - begin if count else 0), begin):
+            self._check(mask, index)
+            while filled < count and wanted[filled] == index:
+                masks[filled] = mask
+                filled += 1
         if filled < count:
             raise InputError(
-                f"mask {self.name} ends after {first + filled} of {self.length} frames; is it damaged?"
+                f"mask {self.name} ends after {int(wanted[filled])} of {self.length} frames; is it damaged?"
             )
         return masks
 
@@ -94,54 +100,83 @@ def open_mask(origin: Any, video: Source, *, whole: bool = False) -> MaskTrack:
         in pixels from the top left; one for each frame: a video, a folder of images, `folder/%05d.png`, a
         list of images or their paths, an array (T, H, W), a `Mask`; one that is open is given back.
     whole: whether it may select a whole frame, of which there is nothing to fill.
-    Raises InputError where it cannot be read, or its size or length is not the video's.
+
+    Where there are more or fewer masks than frames, a video's are matched by time, others by their number;
+    the last one is held to the end. Raises InputError where it cannot be read or its size is not the video's.
     """
     if isinstance(origin, MaskTrack):
         return origin
     shown = video.probe().video
-    name, length, read = _find(origin, shown.width, shown.height)
-    full, start = whole_of(video)
-    if length is not None and full is not video and length == len(full.timeline()):
-        length, read = len(video.timeline()), _from(start, read)
-    if length is not None and length != (frames := len(video.timeline())):
-        raise InputError(
-            f"mask {name} has {length} frames, the video has {frames}; "
-            "give one mask for each frame, or one image for all"
-        )
+    name, length, read, times = _find(origin, shown.width, shown.height)
+    if length == 0:
+        raise InputError(f"mask {name} holds no pictures")
     mask = MaskTrack(name, length, shown.width, shown.height, read, whole)
+    if length is not None and length != (count := len(video.timeline())):
+        source, start = whole_of(video)
+        places, matched = _matched(length, times, source.timeline())
+        told = f"mask {name} has {length} frames, {matched}" if matched else None
+        mask = replace(mask, shown=places[start : start + count], matched=told)
     mask.at(0, 1)
     return mask
 
 
-def _from(start: int, read: Reader) -> Reader:
-    return lambda first, count: read(start + first, count)
+def _matched(length: int, times: Timeline | None, frames: Timeline) -> tuple[NDArray[np.intp], str | None]:
+    """Which of `length` masks each frame gets, and in words how, unless each has its own.
+
+    times: of the masks, where they have any.
+    """
+    count = len(frames)
+    if length == count:
+        return np.arange(count), None
+    if length == 1:
+        return np.zeros(count, np.intp), f"the video {count}: the one serves them all"
+    if times is None:
+        places = np.arange(count)
+        ends = count - length
+        how = "by number"
+    else:
+        # A mask counts from its time on; half a frame allows for times that were rounded.
+        slack = 0.5 * min(float(np.median(each.duration_seconds)) for each in (times, frames))
+        due = frames.pts_seconds - frames.pts_seconds[0] + slack
+        begins = times.pts_seconds - times.pts_seconds[0]
+        places = np.searchsorted(begins, due, side="right") - 1
+        ends = int(np.count_nonzero(due >= begins[-1] + times.duration_seconds[-1]))
+        how = "by time"
+    if ends > 0:
+        rest = f", and the last one is held for the last {ends} frames"
+    elif (spare := length - 1 - int(places[-1])) > 0:
+        rest = f", and the last {spare} are not used"
+    else:
+        rest = ""
+    return places.clip(0, length - 1), f"the video {count}: they are matched {how}{rest}"
 
 
-def _find(origin: Any, width: int, height: int) -> tuple[str, int | None, Reader]:
-    """Name, length and reader of whatever may be a mask."""
+def _find(origin: Any, width: int, height: int) -> tuple[str, int | None, Reader, Timeline | None]:
+    """Name, length, reader and, of a video, times of whatever may be a mask."""
     match origin:
         case Mask():
-            return "array", len(origin), lambda first, count: origin.data[first : first + count]
+            times = Timeline(origin.pts_seconds, origin.duration_seconds)
+            return "array", len(origin), lambda first, count: origin.data[first : first + count], times
         case np.ndarray():
-            return _array(origin)
+            return *_array(origin), None
         case Image.Image():
             picture = selected(origin)
-            return "image", None, lambda _, count: repeat(picture, count)
+            return "image", None, lambda _, count: repeat(picture, count), None
         case str() if _BOX.fullmatch(origin) and not os.path.exists(origin):
-            return _box([int(number) for number in origin.split(",")], width, height)
+            return *_box([int(number) for number in origin.split(",")], width, height), None
         case [int(), int(), int(), int()]:
-            return _box(list(origin), width, height)
+            return *_box(list(origin), width, height), None
         case [_, *_]:
-            return _stills(f"list of {len(origin)} images", origin)
+            return *_stills(f"list of {len(origin)} images", origin), None
         case str() if "://" in origin:
             pass
         case str() | Path() if (files := _image_files(Path(origin))) is not None:
-            return _stills(str(origin), files)
+            return *_stills(str(origin), files), None
         case str() | Path() if Path(origin).suffix.lower() in _SUFFIXES and not _moves(Path(origin)):
             picture = _read(Path(origin))
-            return str(origin), None, lambda _, count: repeat(picture, count)
+            return str(origin), None, lambda _, count: repeat(picture, count), None
     source = open_source(origin)
-    return source.name, len(source.timeline()), _InStep(source)
+    return source.name, len(source.timeline()), _InStep(source), source.timeline()
 
 
 def _box(numbers: list[int], width: int, height: int) -> tuple[str, None, Reader]:

@@ -7,20 +7,19 @@ flicker. Windows overlap by a quarter on both sides and are cross-faded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import cast
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
 
 from moviola.card import Limits, ModelCard
 from moviola.errors import MissingExtraError
-from moviola.frames import Frames, Pixels
-from moviola.media.masks import open_mask
-from moviola.model import Context, Events, Note, Setup, Window
+from moviola.frames import Pixels
+from moviola.model import Model, Setup
 from moviola.motion import Preset
-
-if TYPE_CHECKING:
-    from moviola.tasks import Remove
+from moviola.removal.options import Filling
 
 CARDS: Sequence[ModelCard] = (
     ModelCard(
@@ -34,46 +33,42 @@ CARDS: Sequence[ModelCard] = (
 )
 
 
-class Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_PER_PIXEL_AND_FRAME = 90
+_PER_PIXEL = 400
+"""Bytes at most while frames are filled, by the peaks of whole processes over 20 to 80 frames."""
 
-    grow: int = Field(4, ge=0, le=64, description="pixels the mask is widened by, for soft edges and halos")
-    window: int = Field(
-        40,
-        ge=1,
-        le=1000,
-        description="frames filled together; more find more background and need more memory",
-    )
+
+class Options(Filling):
     preset: Preset = Field("fast", description="how much work is put into the optical flow")
 
 
-def load(card: ModelCard, setup: Setup) -> Propagate:
+def load(card: ModelCard, setup: Setup) -> Model:
     """Raises MissingExtraError without OpenCV."""
     try:
-        from moviola.inpaint import fill
+        from moviola.removal.engine import Removal
     except ImportError as error:
         raise MissingExtraError(card.id, "classical") from error
-    return Propagate(fill)
+    return cast("Model", Removal(ByFlow(card.id)))
 
 
-class Propagate:
-    def __init__(self, fill: Callable[..., Pixels]) -> None:
-        self._fill = fill
+class ByFlow:
+    """A `Filler`."""
 
-    def run(self, request: Remove, options: Options, context: Context) -> Events:
-        """Ends with a Note where the mask selects nothing at all."""
-        mask = open_mask(request.mask, context.clip.source)
-        selects: dict[int, bool] = {}
+    device = "cpu"
+    held_bytes = 0
 
-        def step(window: Window) -> Iterator[Frames]:
-            frames = window.frames
-            masks = mask.at(window.first, len(frames))
-            selects[window.number] = bool(masks.any())
-            filled = self._fill(frames.data, masks, grow=options.grow, preset=options.preset)
-            yield Frames(filled, frames.pts_seconds, frames.duration_seconds)
+    def __init__(self, name: str) -> None:
+        self.name = name
 
-        quarter = options.window // 4
-        yield from context.each_window(step, size=options.window, before=quarter, after=quarter, fade=True)
-        # A resumed run begins with a later window and knows nothing of the ones before.
-        if 0 in selects and not any(selects.values()):
-            yield Note(f"mask {mask.name} selects nothing; the pictures are unchanged")
+    def margin(self, options: Options) -> int:
+        from moviola.inpaint import CONTEXT
+
+        return CONTEXT
+
+    def needed_bytes(self, frames: int, height: int, width: int) -> int:
+        return height * width * (_PER_PIXEL_AND_FRAME * frames + _PER_PIXEL)
+
+    def filled(self, frames: Pixels, holes: NDArray[np.bool_], options: Options) -> Pixels:
+        from moviola.inpaint import fill
+
+        return fill(frames, holes, preset=options.preset)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from moviola.card import Limits, ModelCard, Part, Weights
-from moviola.errors import MissingExtraError, ModelError
-from moviola.frames import Depth, Frames, Pixels, quantized
-from moviola.media.masks import open_mask
-from moviola.model import Context, Events, Note, Setup, Window
+from moviola.errors import MissingExtraError
+from moviola.frames import Depth, Pixels, quantized
+from moviola.model import Model, Setup
+from moviola.removal.options import Filling
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from moviola.nets.propainting import Networks
-    from moviola.tasks import Remove
 
 _RELEASE = "https://github.com/sczhou/ProPainter/releases/download/v0.1.0/"
 _PARTS = ("raft", "completion", "inpainting")
@@ -56,16 +54,7 @@ CARDS: tuple[ModelCard, ...] = (
 )
 
 
-class Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    grow: int = Field(4, ge=0, le=64, description="pixels the mask is widened by, for soft edges and halos")
-    window: int = Field(
-        40,
-        ge=20,
-        le=400,
-        description="frames filled together; more find more, and need more memory",
-    )
+class Options(Filling):
     margin: int = Field(
         96, ge=16, le=4096, description="pixels around the mask that are looked at; the rest is not needed"
     )
@@ -74,7 +63,7 @@ class Options(BaseModel):
     )
 
 
-def load(card: ModelCard, setup: Setup) -> ProPainting:
+def load(card: ModelCard, setup: Setup) -> Model:
     """Raises MissingExtraError, InputError."""
     try:
         import torch
@@ -82,6 +71,7 @@ def load(card: ModelCard, setup: Setup) -> ProPainting:
         from moviola.nets import flow_completion, propainter, raft
         from moviola.nets.propainting import Networks
         from moviola.recognition.checkpoint import fill, read
+        from moviola.removal.engine import Removal
     except ImportError as error:
         raise MissingExtraError(card.id, "local") from error
     assert setup.plan is not None, f"{card.id} is loaded without a plan"
@@ -98,7 +88,7 @@ def load(card: ModelCard, setup: Setup) -> ProPainting:
     # RAFT stays in float32, as with the authors: correlations of a whole picture overflow in half.
     raft_, completion, inpainting = (made.get_submodule(part) for part in _PARTS)
     networks = Networks(raft_, completion.to(dtype), inpainting.to(dtype))  # type: ignore[arg-type]
-    return ProPainting(card, networks, setup.plan.device)
+    return cast("Model", Removal(ProPainting(card, networks, setup.plan.device)))
 
 
 def network(card: ModelCard) -> nn.Module:
@@ -119,65 +109,46 @@ def network(card: ModelCard) -> nn.Module:
 
 
 class ProPainting:
+    """A `Filler`."""
+
     def __init__(self, card: ModelCard, networks: Networks, device: str) -> None:
-        self._card, self._networks, self._device = card, networks, device
+        self.name, self.device = card.id, device
+        self._networks, self._iterations = networks, card.network["iterations"]
+        tensors = [
+            p for part in (networks.raft, networks.completion, networks.inpainting) for p in part.parameters()
+        ]
+        self.held_bytes = sum(p.numel() * p.element_size() for p in tensors)
 
-    def run(self, request: Remove, options: Options, context: Context) -> Events:
-        """Ends with a Note where the mask selects nothing at all."""
-        mask = open_mask(request.mask, context.clip.source)
-        selects: dict[int, bool] = {}
+    def margin(self, options: Options) -> int:
+        return options.margin
 
-        def step(window: Window) -> Iterator[Frames]:
-            frames = window.frames
-            masks = mask.at(window.first, len(frames))
-            selects[window.number] = bool(masks.any())
-            filled = self._filled(frames.data, masks, options) if selects[window.number] else frames.data
-            yield Frames(filled, frames.pts_seconds, frames.duration_seconds)
+    def needed_bytes(self, frames: int, height: int, width: int) -> int:
+        from moviola.nets.propainting import needed_bytes
 
-        quarter = options.window // 4
-        yield from context.each_window(step, size=options.window, before=quarter, after=quarter, fade=True)
-        # A resumed run begins with a later window and knows nothing of the ones before.
-        if 0 in selects and not any(selects.values()):
-            yield Note(f"mask {mask.name} selects nothing; the pictures are unchanged")
+        return needed_bytes(self._networks, frames, height, width)
 
-    def _filled(self, frames: Pixels, masks: NDArray[np.bool_], options: Options) -> Pixels:
-        """Frames (T, H, W, C) with what is under the masks (T, H, W) replaced; nothing else is touched."""
+    def filled(self, frames: Pixels, holes: NDArray[np.bool_], options: Options) -> Pixels:
         import torch
 
-        from moviola.inpaint.background import surroundings, widened
         from moviola.nets.propainting import filled
+        from moviola.removal.memory import running_out
 
-        holes = np.stack([widened(mask, options.grow) for mask in masks]) if options.grow else masks
-        rows, columns = surroundings(holes, options.margin)
         depth: Depth = 8 if frames.dtype == np.uint8 else 16
-        top = 255 if depth == 8 else 65535
-        shown = np.ascontiguousarray(frames[:, rows, columns, :3]).astype(np.float32) / top
-        video = torch.from_numpy(shown).permute(0, 3, 1, 2)[None].to(self._device)
-        hidden = torch.from_numpy(holes[:, rows, columns]).float()[None, :, None].to(self._device)
-        iterations = options.iterations or self._card.network["iterations"]
-        height, width = video.shape[-2:]
+        shown = frames.astype(np.float32) / np.float32(255 if depth == 8 else 65535)
+        height, width = frames.shape[1:3]
         # Where the picture is no multiple of 8 its edge is repeated.
         padding = (0, -width % 8, 0, -height % 8)
-        try:
-            with torch.inference_mode():
-                made = filled(
-                    self._networks,
-                    torch.nn.functional.pad(video[0], padding, mode="replicate")[None],
-                    torch.nn.functional.pad(hidden[0], padding)[None],
-                    iterations,
-                )
-        except torch.OutOfMemoryError as error:
-            raise ModelError(
-                f"memory ran out over {len(frames)} frames of {width}x{height}; use a smaller -O window "
-                "or -O margin, --dtype float16 or --device cpu"
-            ) from error
-        values = made[0, :, :, :height, :width].permute(0, 2, 3, 1).float().clamp(0, 1).cpu().numpy()
-        result = frames.copy()
-        part = result[:, rows, columns, :3]
-        part[holes[:, rows, columns]] = quantized(values, depth, source=self._card.id)[
-            holes[:, rows, columns]
-        ]
-        return result
+        with running_out(), torch.inference_mode():
+            video = torch.from_numpy(shown).to(self.device).permute(0, 3, 1, 2)
+            hidden = torch.from_numpy(holes).to(self.device).float()[:, None]
+            made = filled(
+                self._networks,
+                torch.nn.functional.pad(video, padding, mode="replicate")[None],
+                torch.nn.functional.pad(hidden, padding)[None],
+                options.iterations or self._iterations,
+            )[0, :, :, :height, :width]
+            pictures = [frame.permute(1, 2, 0).float().clamp(0, 1).cpu().numpy() for frame in made]
+        return np.stack([quantized(picture, depth, source=self.name) for picture in pictures])
 
 
 def tiny(card: ModelCard, folder: Path) -> ModelCard:

@@ -164,6 +164,11 @@ def _finish(torch: Any, product: torch.Tensor) -> None:
         torch.mps.synchronize()
 
 
+def free_bytes(device: str) -> int:
+    """Of a device's memory, now; of the host's for `cpu`, for which torch is not needed."""
+    return _host_memory()[1] if device == "cpu" else this_machine(device).free_bytes
+
+
 def _host_memory() -> tuple[int, int]:
     """Total and free bytes of the host, or of the container we are in."""
     import psutil  # type: ignore[import-untyped]

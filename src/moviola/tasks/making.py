@@ -203,6 +203,11 @@ class Remove(OnDevice, VideoTask):
     feather: int = Field(
         0, ge=0, le=256, description="pixels around the grown mask over which the result fades into the rest"
     )
+    memory: Annotated[
+        int | None,
+        BeforeValidator(as_bytes),
+        Field(None, description="use at most this much of the device: 4GB; default what is free"),
+    ]
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,1 @@
+"""What all families share that remove something: the mask, windows, memory, and putting it back."""
