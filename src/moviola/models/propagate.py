@@ -33,9 +33,10 @@ CARDS: Sequence[ModelCard] = (
 )
 
 
-_PER_PIXEL_AND_FRAME = 90
-_PER_PIXEL = 400
-"""Bytes at most while frames are filled, by the peaks of whole processes over 20 to 80 frames."""
+_PER_PIXEL_AND_FRAME = 30
+_PER_PIXEL = 200
+"""Bytes at most while frames are filled: a third above the peaks of processes that filled 10 and 30 frames of
+320×240, most of which was a hole."""
 
 
 class Options(Filling):
