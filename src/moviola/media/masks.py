@@ -94,7 +94,8 @@ class MaskTrack:
 
 
 def open_mask(origin: Any, video: Source, *, whole: bool = False) -> MaskTrack:
-    """The mask for `video`; where that is a part, one mask for each frame of the part, or of the whole.
+    """The mask for `video`; where that is a part, one mask for each frame of the part, or of the whole,
+    whichever has about as many.
 
     origin: for all frames alike: an image file, a PIL image, an array (H, W), a box "x,y,w,h" or (x, y, w, h)
         in pixels from the top left; one for each frame: a video, a folder of images, `folder/%05d.png`, a
@@ -113,6 +114,8 @@ def open_mask(origin: Any, video: Source, *, whole: bool = False) -> MaskTrack:
     mask = MaskTrack(name, length, shown.width, shown.height, read, whole)
     if length is not None and length != (count := len(video.timeline())):
         source, start = whole_of(video)
+        if abs(length - count) < abs(length - len(source.timeline())):
+            source, start = video, 0
         places, matched = _matched(length, times, source.timeline())
         told = f"mask {name} has {length} frames, {matched}" if matched else None
         mask = replace(mask, shown=places[start : start + count], matched=told)
