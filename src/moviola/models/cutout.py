@@ -60,6 +60,8 @@ class Cutout:
 
         assert request.keep is not None
         mask = open_mask(request.mask, context.clip.source, whole=True)
+        if mask.matched is not None:
+            yield Note(mask.matched)
         white = graphics_white(context.clip.info)
         colour = request.keep.colour
         selects: dict[int, bool] = {}

@@ -80,7 +80,6 @@ class Removal:
             raise InputError(f"mask {mask.name} selects every pixel; leave something to fill it from")
         if mask.matched is not None:
             yield Note(mask.matched)
-        grow = GROW if request.grow is None else request.grow
         pieces = _Pieces(self._filler, options, self._room(request.memory))
         selects: dict[int, bool] = {}
 
@@ -96,7 +95,7 @@ class Removal:
             if not selects[window.number]:
                 yield frames
                 return
-            opacity = shown(chosen, grow, request.feather)
+            opacity = shown(chosen, request.grow, request.feather)
             yield (yield from _replaced(frames, opacity, pieces))
 
         quarter = options.window // 4
@@ -112,12 +111,13 @@ class Removal:
         return most * (1 - RESERVE)
 
 
-def shown(mask: Mask, grow: int, feather: int) -> Opacity:
-    """How much of what is filled is shown, (T, H, W) in 0 to 1.
+def shown(mask: Mask, grow: int | None, feather: int) -> Opacity:
+    """How much of what is filled is shown, (T, H, W) in 0 to 1. grow: None is `GROW`.
 
     1 on the mask and half of what it is grown by, 0 from `grow` and `feather` pixels around it on, evenly
     falling in between; all or nothing where else a whole frame would be hidden.
     """
+    grow = GROW if grow is None else grow
     fading = grow // 2
     kernel = grown(mask, grow - fading)
     opacity = feathered(kernel, fading + feather)

@@ -20,12 +20,13 @@ from moviola.card import Size
 from moviola.clip import Clip
 from moviola.frames import Frames, Mask, Pixels
 from moviola.inpaint.background import surroundings
-from moviola.masking.shapes import Opacity, feathered, grown
+from moviola.masking.shapes import Opacity
 from moviola.media.array import as_depth
 from moviola.media.masks import MaskTrack, Selected, open_mask
 from moviola.model import Audience, Context, Event, Events, Model, Note, Place, Setup, Step, Window
 from moviola.plan.choose import brief
 from moviola.recipe import recipe
+from moviola.removal.engine import shown
 from moviola.roads.making import Take, make, validated
 from moviola.roads.synthesis import Prepared, origins, prepare, with_weights
 from moviola.roads.video import Ready, clip_of, encoding_like, inputs_of, output_beside
@@ -35,9 +36,6 @@ from moviola.weights import fingerprint
 
 Area = tuple[slice, slice]
 """Rows and columns."""
-
-GROW = 4
-"""Pixels a mask is widened by where nothing is said."""
 
 ROOM = 1.5
 """How much more than the object the model sees, each way."""
@@ -129,6 +127,8 @@ class _Painter:
         assert isinstance(request, Remove)
         assert self._edit.size is not None
         track = open_mask(self._mask, context.clip.source)
+        if track.matched is not None:
+            yield Note(track.matched)
         near = _Near(context, track, request, self._edit.size)
         edit = self._edit.model_copy(update={"mask": near.mask()})
         yield from self._model.run(edit, options, near)
@@ -165,7 +165,7 @@ class _Near:
         width, height = self._size
 
         def read(first: int, count: int) -> Selected:
-            holes = self._shown(first, count) > 0
+            holes = self.opacity(first, count) > 0
             return resized(holes[:, *around(holes, self._size)].astype(np.uint8) * 255, self._size) > 127
 
         return MaskTrack(self._track.name, self._track.length, width, height, read, whole=True)
@@ -175,7 +175,7 @@ class _Near:
     ) -> Events:
         def painted(window: Window) -> Iterator[Frames | Event]:
             frames = window.frames
-            opacity = self._shown(window.first, len(frames))
+            opacity = self.opacity(window.first, len(frames))
             self.selects[window.number] = bool(opacity.any())
             if not self.selects[window.number]:
                 yield frames
@@ -194,18 +194,11 @@ class _Near:
         assert fade, "a model that edits answers for every frame of a window"
         yield from self._context.each_window(painted, size=size, before=before, after=after, fade=fade)
 
-    def _shown(self, first: int, count: int) -> Opacity:
-        """How much of what is painted is shown, (T, H, W) in 0–1.
-
-        All of it on the mask and half of what it is grown by; from there to `feather` pixels around the grown
-        mask it fades.
-        """
-        masks = self._track.at(first, count)
-        grow = GROW if self._request.grow is None else self._request.grow
+    def opacity(self, first: int, count: int) -> Opacity:
+        """How much of what is painted is shown, (T, H, W) in 0 to 1."""
         times = np.zeros(count)
-        return feathered(
-            grown(Mask(masks, times, times), grow - grow // 2), grow // 2 + self._request.feather
-        )
+        mask = Mask(self._track.at(first, count), times, times)
+        return shown(mask, self._request.grow, self._request.feather)
 
 
 def around(holes: Selected, size: Size) -> Area:
