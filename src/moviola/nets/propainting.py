@@ -53,15 +53,15 @@ class Window:
 
 
 def needed_bytes(networks: Networks, frames: int, height: int, width: int) -> int:
-    """About how much memory `filled` takes beside the weights for one clip, which is dearest where it lies.
+    """About how much memory `filled` takes beside the weights.
 
-    A line through the peaks of processes over 20 and 60 frames of 432×240 in float32; the correlations of
-    RAFT, which are float32 anyway and grow with the square of the size, are counted.
+    A line through the peaks of whole processes over 20 and 60 frames of 330×240 in float32 on a CPU. RAFT's
+    correlations, which grow with the square of the size and are float32 in any case, are counted.
     """
     numbers = next(networks.inpainting.parameters()).element_size()
     pixels = height * width
     correlations = 4 * 4 / 3 * (pixels / 64) ** 2 * max(1, _PIXELS // pixels)
-    return int(pixels * numbers * (30 * frames + 1500) + correlations)
+    return int(pixels * numbers * (20 * frames + 2050) + correlations)
 
 
 def filled(
