@@ -28,6 +28,8 @@ import numpy as np
 from record import record
 
 WIDTH, HEIGHT = 432, 240
+LONGEST = 80
+"""Frames that the authors' script is given at most: as many as it takes at once."""
 HOLE = (slice(80, 160), slice(150, 280))
 
 OURS = """
@@ -102,7 +104,7 @@ def main() -> None:
                     *("--device", "cpu", "--dtype", "float32", "-o", folder / f"ours{length}.mkv"),
                 ]
             }
-            if options.authors:
+            if options.authors and length <= LONGEST:
                 script = options.authors.absolute() / "inference_propainter.py"
                 commands["authors"] = [
                     *(sys.executable, script, "-i", frames, "-m", mask, "-o", folder / "authors"),
