@@ -126,6 +126,8 @@ class CoDeF:
         side = options.side or (_SIDE_ON_CPU if self._plan.device == "cpu" else _SIDE)
         options = options.model_copy(update={"side": side})
         work = _Work(request, options, self._plan.device, clip, self._editor)
+        if work.matched is not None:
+            yield Note(work.matched)
         own, fitted = (clip.width, clip.height), fitted_size((clip.width, clip.height), side)
         if fitted != own:
             yield Note(f"fitted at {fitted[0]}x{fitted[1]}, drawn at {own[0]}x{own[1]}; see -O side")
@@ -181,6 +183,11 @@ class _Work:
         self._mask = open_mask(given[0], clip.source, whole=True) if given[0] is not None else None
         self._edits = pictures(given[1], "reference") if given[1] is not None else None
         self._selects: dict[int, bool] = {}
+
+    @property
+    def matched(self) -> str | None:
+        """How masks were matched to frames, where there is anything to tell."""
+        return None if self._mask is None else self._mask.matched
 
     def step(self, window: Window) -> Iterator[Frames | Event]:
         frames = window.frames
