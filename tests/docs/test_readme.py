@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from fake_hub import Repo, environment, serve
 from moviola import registry
+from moviola.card import Weights
 from moviola.film import film
 from moviola.selftest import tiny_checkpoint
 from moviola.stage import Motion, Scene, Shot, Sprite
@@ -90,7 +91,7 @@ def hub(tmp_path_factory) -> Iterator[dict[str, str]]:
             tiny_checkpoint(family, card, folder)
             for published in card.weights:
                 if published.url is not None:
-                    in_cache(published.url, folder)
+                    in_cache(published, folder)
                 else:
                     hub.repos[published.repo] = Repo(["1" * 40], on_the_hub(folder, published.files))
         yield os.environ | environment(hub.url, tmp_path_factory.mktemp("cache")) | places
@@ -107,15 +108,18 @@ def on_the_hub(tiny: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     return files
 
 
-def in_cache(url: str, tiny: Path) -> None:
-    """Put a tiny checkpoint where a pull of this address would have left it."""
+def in_cache(published: Weights, tiny: Path) -> None:
+    """Put a tiny checkpoint where a pull of this address would have left it, as if it was what is pinned."""
+    url, pinned = published.url, published.sha256 or ""
+    assert url is not None
     folder = folder_of(url)
     folder.mkdir(parents=True)
     file = folder / name_of(url)
     torch.save(load_file(tiny / "model.safetensors"), file)
     shutil.copy(tiny / "moviola.json", folder)
     state = State(size=file.stat().st_size, validator=None)
-    write_record(folder, Record(url=url, state=state, sha256=hashlib.sha256(file.read_bytes()).hexdigest()))
+    digest = pinned + hashlib.sha256(file.read_bytes()).hexdigest()[len(pinned) :]
+    write_record(folder, Record(url=url, state=state, sha256=digest))
 
 
 def test_the_examples_run_one_after_the_other_as_written(desk, hub):

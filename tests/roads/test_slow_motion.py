@@ -97,7 +97,7 @@ def test_slow_motion_is_made_again_from_the_file(board, tmp_path):
 
 def test_a_mask_of_the_whole_video_is_matched_where_a_part_is_cleaned(scene, tmp_path):
     masks, given = render(SCENE).masks().data, pictures(scene).data
-    kept = {"codec": "ffv1", "options": {"grow": 0}}
+    kept = {"codec": "ffv1", "grow": 0}
     result = moviola.remove(scene, mask=masks, range="0.4..", output=tmp_path / "clean.mkv", **kept)
     changed = (pictures(result.output).data != given[10:]).any(axis=3)
     assert not (changed & ~masks[10:]).any()

@@ -36,7 +36,7 @@ _LOST = 0.12
 _LIKE = 0.7
 """Likeness to what is remembered, below which something is another thing; of what turns up, `_ALIKE`."""
 
-_ALIKE = 0.85
+_ALIKE = 0.95
 
 _SMALLEST, _LARGEST = 0.3, 2.5
 """Size of what may be the thing again, as a share of the one it had; at the border of the picture, where it
@@ -98,7 +98,7 @@ class _Thing:
             # Hidden, or so fast that the flow did not keep up: is it somewhere near?
             self._lost = _ANYWHERE if cut else self._lost + 1
             again = self._found_again(picture)
-            if again is not None and (found is None or np.count_nonzero(again) > np.count_nonzero(found)):
+            if again is not None and (found is None or _is_more_of(again, found)):
                 found = again
         if found is None:
             self.mask = np.zeros_like(self.mask)
@@ -164,6 +164,11 @@ class _Thing:
         self.mask = self._seen = found
         now = Colours.of(picture, found)
         self._looks = self._looks.mixed(now, _LEARNED).mixed(self._first, _LEARNED)
+
+
+def _is_more_of(other: Selected, found: Selected) -> bool:
+    """Whether it is the same thing, and more of it: while a part is in sight, the thing is nowhere else."""
+    return bool((other & found).any()) and np.count_nonzero(other) > np.count_nonzero(found)
 
 
 def _touches_border(mask: Selected) -> bool:
