@@ -168,7 +168,7 @@ class _Thing:
 
 def _is_more_of(other: Selected, found: Selected) -> bool:
     """Whether it is the same thing, and more of it: while a part is in sight, the thing is nowhere else."""
-    return bool((other & found).any()) and np.count_nonzero(other) > np.count_nonzero(found)
+    return bool((other & found).any() and np.count_nonzero(other) > np.count_nonzero(found))
 
 
 def _touches_border(mask: Selected) -> bool:
