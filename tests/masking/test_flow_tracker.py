@@ -79,6 +79,19 @@ def test_what_is_hidden_is_not_selected_and_is_found_when_it_comes_out():
     assert not (mask.data & (truth_of(stage, 2))).sum((1, 2)).max() > 60, "the wall is not the ball"
 
 
+def test_while_a_part_is_in_sight_its_twin_is_not_taken_for_it():
+    """The twin, as near as two of its widths, is whole when three quarters of the thing are hidden."""
+    ball = Sprite("disc", 14, (0.9, 0.3, 0.2), Motion(position=(-50, 0), velocity=(40, 0)))
+    wall = Sprite("square", 24, (0.2, 0.3, 0.9), Motion(position=(4, 0)), seed=2)
+    twin = Sprite("disc", 14, (0.9, 0.3, 0.2), Motion(position=(-28, 44)))
+    stage = filmed([ball, twin, wall], Motion(), frames=25)
+    truth, whole = truth_of(stage), truth_of(stage)[0].sum()
+    assert truth[-1].sum() < whole / 4
+    mask = followed(by_flow(), clip_of(stage), [box_around(truth[0])])
+    assert (mask.data & truth_of(stage, 2)).sum() == 0
+    assert fit(mask.data, truth)[truth.sum((1, 2)) > whole / 2].mean() > 0.9
+
+
 def test_over_a_cut_it_is_followed_only_where_it_is_found_again():
     def shot(ground: int, *sprites: Sprite) -> Shot:
         return Shot(0.4, ground=ground, camera=Motion(velocity=(30, 0)), sprites=sprites)
