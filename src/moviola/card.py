@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-CardId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)?$")]
+CardId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$")]
 """Lower case with hyphens, beginning with the family's name: `flow`, `svd-xt`, `runway/gen4.5`."""
 
 Size = tuple[int, int]
@@ -130,6 +131,9 @@ class Limits(_Facts):
     max_aspect: float = Field(default=4.0, description="longer side over the shorter, of what a model makes")
     any_fps: bool = Field(default=False, description="whether the model is told a frame rate and follows it")
     max_seconds: float | None = None
+    durations: tuple[float, ...] = Field(
+        default=(), description="the only seconds there are, where not empty"
+    )
     max_prompt_tokens: int | None = None
     max_depth: int = Field(default=8, description="bits per channel the model keeps")
     alpha: bool = Field(default=False, description="whether transparency survives")
@@ -256,6 +260,23 @@ class Embedding(_Facts):
     scores: tuple[Score, ...] = ()
 
 
+class Price(_Facts):
+    """A line of a provider's price list, which holds where every field in `when` has that value."""
+
+    usd: Decimal
+    per: Literal["video", "second"]
+    when: Mapping[str, Any] = Field(default_factory=dict)
+    source: str
+    date: str = Field(description="when the list was read: YYYY-MM-DD")
+
+
+class Retired(_Facts):
+    """A hosted model that is gone. successor: id of the model that took its place."""
+
+    date: str = Field(description="since when: YYYY-MM-DD")
+    successor: str | None = None
+
+
 class ModelCard(_Facts):
     """Facts, not code. `extra` is the optional dependency group of moviola that the model needs."""
 
@@ -282,6 +303,10 @@ class ModelCard(_Facts):
         default="bfloat16", description="what the weights are published and best run in"
     )
     hosted: bool = False
+    prices: tuple[Price, ...] = Field(
+        default=(), description="of a hosted model; empty where they are not known"
+    )
+    retired: Retired | None = None
     commercial: bool = Field(default=True, description="whether the licence allows commercial use")
     source: str | None = Field(default=None, description="where the method or the checkpoint is published")
     facts: Mapping[str, Any] = Field(default_factory=dict, description="what only this family states")

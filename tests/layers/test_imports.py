@@ -32,6 +32,7 @@ ROOMS = [
     "pictures",
     "presets",
     "weights",
+    "hosted",
     "motion",
     "inpaint",
     "timing",

@@ -66,8 +66,11 @@ class Part:
         """The sha256 of what has come, in hexadecimal digits."""
         return self._hash.hexdigest()
 
-    def finish(self) -> None:
-        """Give the file its own name."""
+    def finish(self, *, sync: bool = False) -> None:
+        """Give the file its own name. sync: once all of it is on the disk, should the machine go down now."""
+        if sync:
+            self._file.flush()
+            os.fsync(self._file.fileno())
         self._file.close()
         part_path(self._path).replace(self._path)
 

@@ -1,0 +1,181 @@
+"""The line to providers: what was sent is known, what comes is bounded, keys are not shown."""
+
+import gzip
+import logging
+import socket
+from datetime import UTC, datetime
+
+import pytest
+
+from fake_provider import DROP, LOSE, Answer, FakeProvider
+from moviola.errors import HostedError, ProviderDownError, RequestError, UnknownOutcomeError
+from moviola.hosted.transport import HIDDEN, Reply, Transport
+
+KEY = "key-that-nobody-may-see"
+SECRETS = {"Authorization": f"Key {KEY}"}
+
+
+class Plain(FakeProvider):
+    """Answers what it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.answers = Answer(body={"ok": True})
+
+    def handle(self, asked):
+        return self.answers
+
+
+@pytest.fixture
+def provider():
+    with Plain() as plain:
+        yield plain
+
+
+@pytest.fixture
+def line():
+    with Transport(silence=0.5, whole=1.0, most_bytes=1000) as transport:
+        yield transport
+
+
+def test_a_reply_is_what_the_provider_sent(provider, line):
+    provider.answers = Answer(418, {"a": 1}, {"Retry-After": "3"})
+    reply = line.ask("GET", f"{provider.url}/x", secrets=SECRETS)
+    assert (reply.status, reply.good, reply.fields(), reply.after()) == (418, False, {"a": 1}, 3.0)
+    assert provider.asked[0].headers["authorization"] == f"Key {KEY}"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("12", 12),
+        ("0", 0),
+        ("-5", 0),
+        ("Sun, 22 Nov 2026 12:00:30 GMT", 30),
+        ("soon", None),
+        ("nan", None),
+        ("", None),
+    ],
+)
+def test_when_to_come_again_is_seconds_or_a_date(said, seconds):
+    reply = Reply(429, {"retry-after": said}, b"", "acme.example")
+    assert reply.after(datetime(2026, 11, 22, 12, tzinfo=UTC)) == seconds
+
+
+class TestCreating:
+    """One request, whatever comes of it."""
+
+    def test_a_refusal_says_that_nothing_was_made(self, provider, line):
+        provider.answers = Answer(422, {"detail": "no"})
+        assert line.create(provider.url, secrets=SECRETS, json={}).status == 422
+
+    @pytest.mark.parametrize("trouble", [DROP, LOSE, Answer(cut=3, body={"id": "t-1"}, delay=0)])
+    def test_a_connection_that_breaks_leaves_it_unknown(self, provider, line, trouble):
+        provider.trouble("POST", ".*", trouble)
+        with pytest.raises(UnknownOutcomeError, match="not known"):
+            line.create(provider.url, secrets=SECRETS, json={})
+        assert len(provider.asked) == 1
+
+    @pytest.mark.parametrize("status", [302, 408, 500, 502, 503, 504])
+    def test_an_answer_that_does_not_say_leaves_it_unknown(self, provider, line, status):
+        provider.answers = Answer(status, {}, {"Location": "/elsewhere"})
+        with pytest.raises(UnknownOutcomeError, match=str(status)):
+            line.create(provider.url, secrets=SECRETS, json={})
+        assert len(provider.asked) == 1
+
+    def test_silence_leaves_it_unknown(self, provider, line):
+        provider.answers = Answer(delay=0.9)
+        with pytest.raises(UnknownOutcomeError, match="silent"):
+            line.create(provider.url, secrets=SECRETS, json={})
+
+    def test_nobody_there_means_that_nothing_was_sent(self, line):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        with pytest.raises(ProviderDownError, match="cannot be reached"):
+            line.create(f"http://127.0.0.1:{port}", secrets=SECRETS, json={})
+
+    def test_no_connection_is_used_again_for_it(self, provider, line):
+        for _ in range(3):
+            line.create(provider.url, secrets=SECRETS, json={})
+        assert all(ask.headers["connection"] for ask in provider.asked)
+
+
+class TestBounds:
+    @pytest.mark.parametrize("length", [None, -1])
+    def test_a_reply_too_large_is_not_read(self, provider, line, length):
+        provider.answers = Answer(body=b"x" * 100_000, length=length)
+        with pytest.raises(ProviderDownError, match="1000"):
+            line.ask("GET", provider.url)
+
+    def test_a_reply_said_to_be_of_ten_gigabytes_is_not_waited_for(self, provider, line):
+        provider.answers = Answer(body=b"x", length=10 * 2**30)
+        with pytest.raises(ProviderDownError, match="at most 1000 are read"):
+            line.ask("GET", provider.url)
+
+    def test_a_reply_that_drips_is_given_up(self, provider, line):
+        provider.answers = Answer(body=b"x" * 100, drip=0.05)
+        with pytest.raises(ProviderDownError, match="did not finish"):
+            line.ask("GET", provider.url)
+
+    def test_a_packed_reply_is_not_unpacked(self, provider, line):
+        bomb = gzip.compress(b"0" * 10**6)[:900]
+        provider.answers = Answer(body=bomb, headers={"Content-Encoding": "gzip"})
+        with pytest.raises(ProviderDownError, match="packed"):
+            line.ask("GET", provider.url)
+
+    @pytest.mark.parametrize("garbage", [b"", b"<html>", b"\xff\xfe", b"[1", b'"text"', b"[1]"])
+    def test_garbage_is_told_as_that(self, provider, line, garbage):
+        provider.answers = Answer(body=garbage)
+        with pytest.raises(ProviderDownError, match="no JSON"):
+            line.ask("GET", provider.url).fields()
+
+
+class TestSecrecy:
+    def test_a_key_that_is_sent_back_is_not_seen(self, provider, line):
+        provider.answers = Answer(401, {"detail": f"the key '{KEY}' in 'Key {KEY}' is not known"})
+        reply = line.ask("GET", provider.url, secrets=SECRETS)
+        assert KEY not in repr(reply)
+        assert HIDDEN in reply.fields()["detail"]
+
+    def test_no_key_and_no_signature_is_in_any_log(self, provider, line, caplog):
+        with caplog.at_level(logging.DEBUG):
+            line.ask("GET", f"{provider.url}/x?signature=very-secret", secrets=SECRETS)
+            with line.stream(f"{provider.url}/y?signature=very-secret", {}) as answer:
+                answer.read()
+        assert "/x" in caplog.text
+        assert KEY not in caplog.text
+        assert "very-secret" not in caplog.text
+
+    def test_a_key_does_not_follow_a_redirect(self, provider, line):
+        with Plain() as other:
+            provider.answers = Answer(307, {}, {"Location": other.url})
+            assert line.ask("GET", provider.url, secrets=SECRETS).status == 307
+            assert not other.asked
+
+
+class TestOffline:
+    @pytest.fixture(autouse=True)
+    def _offline(self, monkeypatch):
+        monkeypatch.setenv("MOVIOLA_OFFLINE", "1")
+
+    def test_no_host_but_this_machine_is_asked(self, line):
+        with pytest.raises(RequestError, match=r"MOVIOLA_OFFLINE is set, so queue\.example is not asked"):
+            line.create("https://queue.example/x", secrets=SECRETS, json={})
+
+    def test_a_redirect_does_not_lead_out(self, provider, line):
+        provider.answers = Answer(302, {}, {"Location": "https://files.example/x"})
+        with pytest.raises(RequestError, match=r"files\.example"), line.stream(provider.url, {}):
+            pass
+
+
+@pytest.mark.parametrize("url", ["http://files.example/x", "http://10.0.0.1/x"])
+def test_others_are_asked_over_https_only(line, monkeypatch, url):
+    monkeypatch.setenv("MOVIOLA_OFFLINE", "0")
+    with pytest.raises(HostedError, match="over https only"):
+        line.ask("GET", url)
+
+
+@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "no address", "https://", None, "http://[::1"])
+def test_what_is_no_address_is_told_as_the_providers_fault(line, url):
+    with pytest.raises(ProviderDownError, match="address that is none"):
+        line.ask("GET", url)
