@@ -17,6 +17,7 @@
     moviola.measure("psnr", "smooth.mp4", "truth.mp4")
     moviola.again("lake.mp4", seed=7)                           made once more, from its own recipe
     moviola.pull("cogvideox-5b")                                weights onto this machine
+    moviola.jobs.listed()                                       hosted and long work that outlives its process
     moviola.cards()                                             what can be used for which work
     moviola.Clip("clip.mp4")                                    the lazy handle all of them take and give
 
@@ -29,6 +30,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from moviola import jobs
     from moviola.clip import Clip
     from moviola.verbs import (
         again,
@@ -66,6 +68,7 @@ __all__ = [
     "edit",
     "generate",
     "interpolate",
+    "jobs",
     "mask",
     "measure",
     "plan_of",
@@ -87,6 +90,8 @@ def __getattr__(name: str) -> Any:
 
     if name not in __all__:
         raise AttributeError(f"module 'moviola' has no attribute {name!r}")
+    if name == "jobs":
+        return import_module("moviola.jobs")
     value = getattr(import_module("moviola.clip" if name == "Clip" else "moviola.verbs"), name)
     globals()[name] = value
     return value

@@ -56,6 +56,7 @@ ROOMS = [
     "recipe",
     "roads",
     "run",
+    "jobs",
     "costs",
     "verbs",
     "film",
@@ -123,7 +124,19 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-HEAVY = {"torch", "cv2", "transformers", "diffusers", "ray", "av", "numpy", "pydantic", "scipy"}
+HEAVY = {
+    "torch",
+    "cv2",
+    "transformers",
+    "diffusers",
+    "ray",
+    "av",
+    "numpy",
+    "pydantic",
+    "scipy",
+    "dbos",
+    "sqlalchemy",
+}
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -142,6 +155,8 @@ def test_the_command_line_loads_no_media_and_no_models():
         "rich",
         "numpy",
         "pydantic",
+        "dbos",
+        "sqlalchemy",
     }
 
 

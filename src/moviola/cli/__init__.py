@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moviola import __version__
+from moviola.cli.jobs import jobs
 from moviola.errors import MoviolaError
 from moviola.vocabulary import VERBS
 
@@ -131,6 +132,8 @@ for _name, _summary in VERBS.items():
     _verb = _Verb(_name, help=_summary, params=[_JSON], no_args_is_help=True)
     _verb.callback = _verb.do
     moviola.add_command(_verb)
+
+moviola.add_command(jobs)
 
 
 @moviola.command(params=[_JSON])

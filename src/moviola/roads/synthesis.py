@@ -80,7 +80,7 @@ def prepare(request: Synthesis, *, plan: Plan | None = None) -> Prepared:
     if folders:
         card = weights.own_card(card, folders[0])
     _check_fields(request, card)
-    output = _output(request)
+    output = output_of(request)
     _check_outputs(request, output)
     clip = clip_of(request) if isinstance(request, Edit) else None
     settled, notes = _settled(request, card, clip, output)
@@ -275,7 +275,7 @@ def origins(prepared: Prepared) -> list[dict[str, str]]:
     return weights.origins(prepared.card, prepared.folders)
 
 
-def _output(request: Synthesis) -> Path:
+def output_of(request: Synthesis) -> Path:
     """Where the result goes: as asked, else named after the video, the prompt or the image."""
     if request.output is not None:
         return request.output
