@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from moviola.clip import Clip
+    from moviola.hosted.service import Order, Service
+    from moviola.hosted.transport import Transport
     from moviola.tasks import Task
 
 
@@ -236,6 +238,26 @@ class Family(Protocol):
 
     def load(self, card: ModelCard, setup: Setup) -> Model:
         """Make the model ready."""
+        ...
+
+
+@runtime_checkable
+class HostedFamily(Family, Protocol):
+    """A family whose models run at a provider; it knows nothing of disks, waiting and trying again.
+
+    It may have `named(model)`, the card of a model that any path after the family's name stands for; and
+    `priced(order)`, what of an order its price depends on, as the card's price list names it.
+    """
+
+    def order(self, request: Any, card: ModelCard, options: Any, files: Mapping[str, str]) -> Order:
+        """What is sent for a settled request, with nothing left open.
+
+        files: what stands for the files that fields of the request name: a reference or an address.
+        """
+        ...
+
+    def service(self, transport: Transport) -> Service:
+        """The provider, with the user's key. Raises NotAuthorizedError without one."""
         ...
 
 

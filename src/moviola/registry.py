@@ -101,6 +101,9 @@ def _published(model: str) -> tuple[str, ModelCard] | None:
         for card in _family(name).CARDS:
             if card.id == model:
                 return name, card
+        named = getattr(_family(name), "named", None)
+        if named is not None and model.startswith(f"{name}/"):
+            return name, named(model)
     return None
 
 

@@ -1,0 +1,102 @@
+"""What a request asks of a hosted model, checked against its card before anything is sent."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from moviola.card import ModelCard, Size
+from moviola.errors import ModelRetiredError, RequestError
+from moviola.geometry import allowed_size, cut_off
+from moviola.tasks import Generate, Synthesis
+
+_MEANINGLESS = ("weights", "device", "dtype", "memory", "preview", "steps")
+"""Fields that mean nothing where others run the model."""
+
+_SHAPE = ("size", "aspect", "seconds", "frames", "fps")
+
+_SAME = 0.01
+"""The share of a side by which a shape may miss one of the model's, and be the same."""
+
+
+def check_offered(card: ModelCard) -> None:
+    """Raises ModelRetiredError where the model is gone."""
+    if card.retired is not None:
+        instead = f"use {card.retired.successor}" if card.retired.successor else "nothing took its place"
+        raise ModelRetiredError(
+            f"{card.id} ended on {card.retired.date}; {instead}", successor=card.retired.successor
+        )
+
+
+def settle(request: Synthesis, card: ModelCard) -> tuple[Synthesis, list[str]]:
+    """The request with the model's own size and length filled in, and notes on what was chosen.
+
+    Raises ModelRetiredError; RequestError for what the model cannot do, naming the nearest it can: with `fit`
+    that is taken.
+    """
+    check_offered(card)
+    for name in _MEANINGLESS:
+        if getattr(request, name) is not None:
+            raise RequestError(f"{card.id} runs at a provider, and so has no {name}; leave it out")
+    if request.speed != "exact":
+        raise RequestError(f"{card.id} runs at a provider, and so has no speed {request.speed}; leave it out")
+    if request.count > 1:
+        raise RequestError(
+            f"{card.id} makes one video at a time; leave count out, and ask as often as wanted"
+        )
+    notes: list[str] = []
+    settled: dict[str, Any] = {}
+    if isinstance(request, Generate):
+        settled = _shaped(request, card, notes)
+    return request.model_copy(update=settled), notes
+
+
+def _shaped(request: Generate, card: ModelCard, notes: list[str]) -> dict[str, Any]:
+    for name in _SHAPE:
+        if getattr(request, name) is not None and name not in card.takes:
+            raise RequestError(f"{card.id} is not told its {name}; leave it out, or see its options")
+    settled: dict[str, Any] = {"aspect": None}
+    limits = card.limits
+    if limits.sizes:
+        if request.size is not None:
+            settled["size"] = allowed_size(request.size, card, request.fit, notes)
+        elif request.aspect is not None:
+            settled["size"] = _size_of(request.aspect, card, request.fit, notes)
+        else:
+            settled["size"] = limits.sizes[0]
+    if limits.durations:
+        settled["seconds"] = _seconds(request, card, notes)
+    return settled
+
+
+def _size_of(aspect: Fraction, card: ModelCard, fit: bool, notes: list[str]) -> Size:
+    """The first size of that shape, with `fit` of the nearest."""
+    wanted = (round(1000 * aspect), 1000)
+    nearest = min(card.limits.sizes, key=lambda size: cut_off(wanted, size))
+    if cut_off(wanted, nearest) > _SAME:
+        shapes = ", ".join(dict.fromkeys(ratio(size) for size in card.limits.sizes))
+        if not fit:
+            raise RequestError(f"aspect: {card.id} makes {shapes}, not {aspect}; --fit takes the nearest")
+        notes.append(f"size: {nearest[0]}x{nearest[1]}, the nearest to {aspect} that {card.id} makes")
+    return nearest
+
+
+def _seconds(request: Generate, card: ModelCard, notes: list[str]) -> float:
+    durations = card.limits.durations
+    if request.seconds is None:
+        return durations[0]
+    nearest = min(durations, key=lambda seconds: abs(seconds - (request.seconds or 0)))
+    if nearest != request.seconds:
+        if not request.fit:
+            able = " or ".join(f"{seconds:g}" for seconds in durations)
+            raise RequestError(
+                f"seconds: {card.id} makes {able}, not {request.seconds:g}; --fit takes the nearest"
+            )
+        notes.append(f"seconds: {nearest:g}, the nearest to {request.seconds:g} that {card.id} makes")
+    return nearest
+
+
+def ratio(size: Size) -> str:
+    """As providers write it: 16:9."""
+    shape = Fraction(*size)
+    return f"{shape.numerator}:{shape.denominator}"

@@ -1,0 +1,94 @@
+"""Any app on fal, by its path: `fal/OWNER/APP`. What an app takes is its own affair, given as options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from moviola.card import ModelCard
+from moviola.errors import RequestError
+from moviola.hosted.fal_queue import NAME, check_app, service
+from moviola.hosted.service import Order
+from moviola.model import Setup
+from moviola.tasks import Synthesis
+
+__all__ = ["CARDS", "Options", "load", "named", "order", "service"]
+
+_CARD = ModelCard(
+    id=NAME,
+    tasks=("generate", "edit"),
+    summary="Any app on fal, by its path: fal/OWNER/APP, as in fal/fal-ai/ltx-video.",
+    licence="that of the app",
+    hosted=True,
+    takes=("prompt", "negative_prompt", "image", "seed"),
+    source="https://fal.ai/docs/api-reference/inference-api",
+    facts={
+        "key": "FAL_KEY, the keyring, or the file of keys",
+        "input": "prompt, negative_prompt, seed, image_url and video_url are sent under these names; all "
+        "else that an app takes is given with -O NAME=VALUE, where VALUE is JSON, or text that is none",
+        "price": "not known here: every app has its own, so --max-cost refuses it",
+        "states": "there is none for what failed: a job that is completed may hold an error",
+        "lost replies": "fal cannot be asked for a job whose reply was lost",
+        "cancelling": "works until the job has ended; whether what has run is paid for, fal does not say",
+        "unsure": "which of its answers means a used-up balance (403 that speaks of it is taken for one); "
+        "how long links live",
+    },
+)
+
+CARDS: tuple[ModelCard, ...] = (_CARD,)
+
+
+class Options(BaseModel):
+    """What the app takes goes through as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    start_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds in which the app has to start, or the job fails; default none",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_json(cls, given: Any) -> Any:
+        """Text that is JSON is meant as that: the command line knows nothing but text."""
+        return {name: _read(value) for name, value in given.items()} if isinstance(given, Mapping) else given
+
+
+def _read(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def named(model: str) -> ModelCard:
+    """The card of an app by its path. Raises InvalidInputError for what is no path."""
+    check_app(model.removeprefix(f"{NAME}/"))
+    return _CARD.model_copy(
+        update={"id": model, "summary": f"The app {model.removeprefix(f'{NAME}/')} on fal."}
+    )
+
+
+def order(request: Synthesis, card: ModelCard, options: Options, files: Mapping[str, str]) -> Order:
+    """What is sent for a request. files: references to what its fields name. Raises RequestError."""
+    if card.id == NAME:
+        raise RequestError("name the app on fal by its path: --model fal/OWNER/APP")
+    said = {"prompt": request.prompt, "negative_prompt": request.negative_prompt, "seed": request.seed}
+    body = {name: value for name, value in said.items() if value is not None}
+    body |= {f"{name}_url": file for name, file in files.items()}
+    body |= options.model_extra or {}
+    headers = {} if options.start_timeout is None else {"X-Fal-Request-Timeout": f"{options.start_timeout:g}"}
+    app = card.id.removeprefix(f"{NAME}/")
+    return Order(NAME, app, request.verb, body, headers=headers)
+
+
+def load(card: ModelCard, setup: Setup) -> NoReturn:
+    """Raises RequestError: nothing is loaded."""
+    raise RequestError(f"{card.id} runs at fal and is not loaded")
