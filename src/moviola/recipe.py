@@ -26,8 +26,8 @@ _PACKAGES = (
 )
 
 
-_WHERE = {"output", "overwrite", "preview", "compare"}
-"""Fields that say where a result goes, not what it is."""
+_WHERE = {"output", "overwrite", "preview", "compare", "max_cost"}
+"""Fields that say where a result goes or what it may cost, not what it is."""
 
 
 def recipe(task: Task, card: ModelCard, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from moviola import registry
 from moviola.card import ModelCard
 from moviola.clip import Clip
+from moviola.jobs.doing import do
 from moviola.media.info import MediaInfo
 from moviola.model import Events, Note, Result
 from moviola.plan.plan import Plan
@@ -65,7 +66,7 @@ def stream(request: Task) -> Events:
 
     Closing the generator stops the work within one step. Raises MoviolaError.
     """
-    return run(request)
+    return do(request)
 
 
 def probe(video: Any, *, count: bool = False) -> MediaInfo:
@@ -225,7 +226,7 @@ def pull(model: str, **fields: Any) -> Pulled:
 
 def _finish(work: Task | Events) -> Any:
     """Run to the end; notes go to the `moviola` logger."""
-    with closing(run(work) if isinstance(work, Task) else work) as events:
+    with closing(do(work) if isinstance(work, Task) else work) as events:
         for event in events:
             if isinstance(event, Note):
                 _log.info(event.text)

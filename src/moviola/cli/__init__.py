@@ -50,6 +50,7 @@ def moviola() -> None:
 
 
 _CHAT = click.Option(["--chat", "talk"], is_flag=True, help="ask question after question about the videos")
+_COST = click.Option(["--cost", "cost_only"], is_flag=True, help="say what it would cost, no more")
 _PLAN = click.Option(["--plan", "plan_only"], is_flag=True, help="say how it would be run and why, no more")
 
 
@@ -61,6 +62,8 @@ class _Verb(click.Command):
 
         given = parameters(self._task())
         own = [_PLAN] if self._can_plan() else []
+        if self._can_cost():
+            own.append(_COST)
         if self.name == "ask":
             own = [_CHAT]
             for parameter in given:
@@ -81,11 +84,19 @@ class _Verb(click.Command):
                 listed = [(name, metrics.find(name).SUMMARY) for name in metrics.names()]
                 formatter.write_dl([("accuracy", ACCURACY), *listed])
 
-    def do(self, as_json: bool, plan_only: bool = False, talk: bool = False, **given: Any) -> None:
+    def do(
+        self,
+        as_json: bool,
+        plan_only: bool = False,
+        cost_only: bool = False,
+        talk: bool = False,
+        **given: Any,
+    ) -> None:
         from moviola.cli import show
+        from moviola.jobs.doing import do
         from moviola.roads import removing
+        from moviola.roads.hosting import is_hosted
         from moviola.roads.synthesis import prepare
-        from moviola.run import run
         from moviola.tasks import Caption, Remove, Synthesis, Watch, request
 
         fields = {name: value for name, value in given.items() if value is not None}
@@ -104,12 +115,26 @@ class _Verb(click.Command):
             else:
                 show.plan(prepared.plan, prepared.request, prepared.notes)
             return
+        if cost_only:
+            assert isinstance(asked, Synthesis)
+            show.price(asked, document=as_json)
+            return
         if isinstance(asked, Watch):
             from moviola.cli.watching import watch
 
             watch(asked, as_json=as_json)
             return
-        result = show.follow(run(asked))
+        try:
+            result = show.follow(do(asked))
+        except KeyboardInterrupt:
+            if isinstance(asked, Synthesis) and is_hosted(asked):
+                click.echo(
+                    "stopped; the job is kept, and its provider may be at it: moviola jobs resume goes on, "
+                    "the same command again would be another one",
+                    err=True,
+                )
+                sys.exit(130)
+            raise
         if as_json:
             show.as_json(result)
         elif isinstance(asked, Caption):
@@ -121,6 +146,11 @@ class _Verb(click.Command):
         from moviola.tasks import Remove, Synthesis
 
         return issubclass(self._task(), Synthesis | Remove)
+
+    def _can_cost(self) -> bool:
+        from moviola.tasks import Synthesis
+
+        return issubclass(self._task(), Synthesis)
 
     def _task(self) -> type[Task]:
         from moviola.tasks import TASKS

@@ -31,10 +31,8 @@ def check_offered(card: ModelCard) -> None:
 def settle(request: Synthesis, card: ModelCard) -> tuple[Synthesis, list[str]]:
     """The request with the model's own size and length filled in, and notes on what was chosen.
 
-    Raises ModelRetiredError; RequestError for what the model cannot do, naming the nearest it can: with `fit`
-    that is taken.
+    Raises RequestError for what the model cannot do, naming the nearest it can: with `fit` that is taken.
     """
-    check_offered(card)
     for name in _MEANINGLESS:
         if getattr(request, name) is not None:
             raise RequestError(f"{card.id} runs at a provider, and so has no {name}; leave it out")

@@ -9,11 +9,13 @@ import json
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from ipaddress import ip_address
 from typing import Any, Literal
 
@@ -142,24 +144,8 @@ class Transport:
     ) -> None:
         self.clock = clock
         self._whole, self._most = whole, most_bytes
+        self._timeout = httpx.Timeout(silence, connect=connect, pool=None)
         logging.getLogger("httpx").addFilter(_UNLINKED)
-        trust = httpx.create_ssl_context()
-
-        def client(kept: int) -> httpx.Client:
-            return httpx.Client(
-                verify=trust,
-                headers={"User-Agent": "moviola", "Accept-Encoding": "identity"},
-                timeout=httpx.Timeout(silence, connect=connect, pool=None),
-                limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept),
-                event_hooks={"request": [_check_allowed]},
-                # A proxy for the world outside knows nothing of servers on this machine.
-                mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
-            )
-
-        self._client = client(16)
-        # A connection that lay idle may be closed by the other side just when it is used: whether the request
-        # arrived would not be known, which is nothing to risk with one that costs.
-        self._fresh = client(0)
 
     def __enter__(self) -> Transport:
         return self
@@ -168,8 +154,34 @@ class Transport:
         self.close()
 
     def close(self) -> None:
-        self._client.close()
-        self._fresh.close()
+        for client in ("_client", "_fresh"):
+            if client in vars(self):
+                getattr(self, client).close()
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        return httpx.create_ssl_context()
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        return self._of(kept=16)
+
+    @cached_property
+    def _fresh(self) -> httpx.Client:
+        """For what costs. A connection that lay idle may be closed by the other side just when it is used:
+        whether the request arrived would not be known then."""
+        return self._of(kept=0)
+
+    def _of(self, kept: int) -> httpx.Client:
+        return httpx.Client(
+            verify=self._trust,
+            headers={"User-Agent": "moviola", "Accept-Encoding": "identity"},
+            timeout=self._timeout,
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept),
+            event_hooks={"request": [_check_allowed]},
+            # A proxy for the world outside knows nothing of servers on this machine.
+            mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
+        )
 
     def create(
         self, url: str, *, secrets: Secrets, headers: Mapping[str, str] | None = None, **body: Any

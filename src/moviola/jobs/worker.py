@@ -36,9 +36,10 @@ from moviola.jobs.job import NAME, ended, failed, outcome, rows_of
 from moviola.jobs.presence import Presence
 from moviola.jobs.store import APPLICATION, LAYOUT, Store, StoredLedger, StoreError
 from moviola.model import Event, Events, Progress, Result
+from moviola.roads import hosting
 from moviola.run import run
 from moviola.shelf import home
-from moviola.tasks import Making, Task
+from moviola.tasks import Making, Synthesis, Task
 
 _log = logging.getLogger("moviola")
 
@@ -83,6 +84,8 @@ def work(request: Task, desk: Desk) -> Events:
     if desk.again and isinstance(request, Making):
         # What lies at the output is our own: it was not there when the job began.
         request = request.model_copy(update={"overwrite": True})
+    if isinstance(request, Synthesis) and hosting.is_hosted(request):
+        return hosting.host(request, desk.ledger, desk.folder, clock=desk.clock)
     return run(request)
 
 

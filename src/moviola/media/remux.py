@@ -111,14 +111,35 @@ def add_captions(
     return notes
 
 
+def can_copy(source: Source, path: Path) -> bool:
+    """Whether `path` can hold the source as it is."""
+    try:
+        check_remux(source, path)
+    except RequestError:
+        return False
+    return True
+
+
+def copy(source: Source, path: Path, *, recipe: Mapping[str, Any], overwrite: bool = False) -> list[str]:
+    """Write the source to `path` packet by packet, with what made it; returns notes on what is lost.
+
+    Raises as `add_captions` does.
+    """
+    check_remux(source, path)
+    check_output(path, overwrite=overwrite)
+    assert isinstance(source, ContainerSource), "checked"
+    with replacing(path) as partial:
+        return _copy(source, partial, [], None, recipe)[0]
+
+
 def _copy(
     source: ContainerSource,
     path: Path,
     cues: Sequence[Cue],
-    words: Mapping[str, str],
+    words: Mapping[str, str] | None,
     recipe: Mapping[str, Any] | None,
 ) -> tuple[list[str], int]:
-    """Returns notes, and the index of the stream that is read of the source."""
+    """Returns notes, and the index of the stream that is read of the source. words: None for no new track."""
     muxer = _MUXERS[path.suffix.lower()]
     sound = Soundtrack.of(source)
     with sound, source.origin.open() as given:
@@ -132,10 +153,10 @@ def _copy(
             output.set_chapters(sound.chapters)
             copies = {stream.index: _added(stream, output) for stream in videos}
             others, notes = sound.attach(output)
-            text = _text_track(output, words)
+            texts = [] if words is None else _texts(cues, _text_track(output, words))
             output.start_encoding()
             pictures = _pictures(given, videos, copies)
-            for due in merge(pictures, others, _texts(cues, text), key=lambda due: due.seconds):
+            for due in merge(pictures, others, texts, key=lambda due: due.seconds):
                 output.mux(due.packet)
             if len(videos) < len(given.streams.video):
                 notes.append("the cover picture is left out")

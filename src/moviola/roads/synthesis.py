@@ -73,13 +73,15 @@ def prepare(request: Synthesis, *, plan: Plan | None = None) -> Prepared:
     plan: to be used as it is, in place of a new one. Raises MoviolaError.
     """
     family, card = registry.find(request.model, task=request.verb)
+    if card.hosted:
+        raise RequestError(f"{card.id} runs at a provider, where there is nothing to plan; see its --cost")
     options = validated(family.Options, request.options, card)
     if not card.weights:
         _check_weightless(request, card)
     folders = weights.folders(card, request.weights)
     if folders:
         card = weights.own_card(card, folders[0])
-    _check_fields(request, card)
+    check_fields(request, card)
     output = output_of(request)
     _check_outputs(request, output)
     clip = clip_of(request) if isinstance(request, Edit) else None
@@ -137,7 +139,7 @@ def _check_weightless(request: Synthesis, card: ModelCard) -> None:
         raise RequestError(f"without a prompt all takes of {card.id} are the same; leave count out")
 
 
-def _check_fields(request: Synthesis, card: ModelCard) -> None:
+def check_fields(request: Synthesis, card: ModelCard) -> None:
     """Raises RequestError where the model cannot take a field that is given, or lacks one it needs."""
     if request.preset is not None and "prompt" not in card.takes:
         raise RequestError(f"{card.id} takes no prompt, and so no preset")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -85,6 +86,9 @@ class Synthesis(OnDevice, Making):
     )
     size: Size | None = Field(None, description="WIDTHxHEIGHT in pixels; default the model's own")
     count: int = Field(1, ge=1, le=100, description="how many takes, each with a seed of its own")
+    max_cost: Decimal | None = Field(
+        None, ge=0, description="US dollars; what would cost more is refused before anything is sent: 2.00"
+    )
     fit: bool = Field(False, description="take the nearest the model can do where it cannot do what is asked")
     speed: Literal["exact", "balanced", "fast"] = Field(
         "exact", description="exact changes nothing; the others skip work that changes little"

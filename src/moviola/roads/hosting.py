@@ -1,0 +1,202 @@
+"""From a request to a hosted model to its file: card → order → price → job at the provider → file."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from moviola import registry
+from moviola.card import ModelCard
+from moviola.clip import Clip
+from moviola.errors import InputError, MediaError, OutputError, RequestError
+from moviola.hosted.clock import CLOCK, Clock
+from moviola.hosted.fetching import Fetched, sha256_of
+from moviola.hosted.ledger import Ledger
+from moviola.hosted.pricing import Estimate, check_affordable, estimate
+from moviola.hosted.service import ASSET, Order, Upload
+from moviola.hosted.shaping import check_offered, settle
+from moviola.hosted.transport import Transport
+from moviola.hosted.working import Outcome, work
+from moviola.media.encoding import choose_encoding
+from moviola.media.remux import can_copy, copy
+from moviola.media.sink import check_output
+from moviola.media.write import write
+from moviola.model import Events, HostedFamily, Note, Result
+from moviola.pictures import picture
+from moviola.recipe import recipe
+from moviola.roads.making import check_not_input, numbered, validated
+from moviola.roads.synthesis import check_fields, output_of
+from moviola.roads.video import FILES, inputs_of
+from moviola.tasks import Edit, Synthesis, VideoResult
+
+_PICTURES = ("image/jpeg", "image/png", "image/webp")
+"""Sent as they are; others are written anew as PNG."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request checked against its card, with nothing left open. told: its price, where that is known."""
+
+    request: Synthesis
+    family: HostedFamily
+    card: ModelCard
+    order: Order
+    told: Estimate | None
+    notes: list[str]
+
+
+def is_hosted(request: Synthesis) -> bool:
+    """Whether a request is done by a provider. Raises RequestError for an unknown model."""
+    return registry.find(request.model, task=request.verb)[1].hosted
+
+
+def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
+    """Check a request and tell what it costs; nothing is sent, and no key is needed.
+
+    folder: where files that are made for the provider go; None where they are not needed yet.
+    Raises RequestError, InputError, ModelRetiredError.
+    """
+    family, card = registry.find(request.model, task=request.verb)
+    family = cast(HostedFamily, family)
+    check_offered(card)
+    options = validated(family.Options, request.options, card)
+    check_fields(request, card)
+    if isinstance(request, Edit) and request.range is not None:
+        raise RequestError(f"{card.id} edits whole videos; cut it first, and leave range out")
+    if request.preset is not None:
+        raise RequestError(f"{card.id} is told what it reads; write the preset into the prompt")
+    settled, notes = settle(request, card)
+    output = output_of(settled)
+    check_output(output, overwrite=request.overwrite)
+    check_not_input(output, *(getattr(request, name, None) for name in FILES))
+    uploads: list[Upload] = []
+    files = {
+        name: _file(name, origin, folder, uploads)
+        for name in FILES
+        if (origin := getattr(request, name, None)) is not None
+    }
+    order = replace(family.order(settled, card, options, files), uploads=tuple(uploads))
+    priced = getattr(family, "priced", None)
+    told = estimate(card, priced(order)) if priced is not None else None
+    check_affordable(card, told, request.max_cost)
+    return Prepared(settled.model_copy(update={"output": output}), family, card, order, told, notes)
+
+
+def host(request: Synthesis, ledger: Ledger, folder: Path, *, clock: Clock = CLOCK) -> Events:
+    """Do a request at its provider, or go on with it. The last event is a `Result` with a `VideoResult`.
+
+    ledger: what is known of the job. folder: of the job's own. Closing the generator leaves the job as it is;
+    the same call goes on. Raises MoviolaError as `working.work` does.
+    """
+    began = clock.steady()
+    family, card = registry.find(request.model, task=request.verb)
+    kept = ledger.read("order")
+    if kept is None:
+        prepared = prepare(request, folder)
+        request, notes, order = prepared.request, prepared.notes, prepared.order
+        yield from map(Note, notes)
+        if prepared.told is not None:
+            yield Note(f"costs {prepared.told}")
+    else:
+        # Whatever has become since of the files it was made from: they are with the provider.
+        (request, notes), order = settle(request, card), Order.of(kept)
+    with Transport(clock=clock) as transport:
+        service = cast(HostedFamily, family).service(transport)
+        outcome = yield from work(order, service, ledger, folder / "made", transport)
+    made_by = recipe(request, card, inputs_of(request)) | _facts(order, outcome)
+    results = []
+    for fetched, output in zip(
+        outcome.outputs, numbered(output_of(request), len(outcome.outputs)), strict=True
+    ):
+        lost = _write(fetched, output, request, made_by)
+        yield from map(Note, lost)
+        written = Clip(output).info
+        results.append(
+            VideoResult(
+                output=output,
+                frames=written.video.frame_count or len(Clip(output).timeline()),
+                width=written.video.width,
+                height=written.video.height,
+                duration_seconds=written.duration_seconds or 0,
+                elapsed_seconds=clock.steady() - began,
+                windows=1,
+                resumed_windows=0,
+                notes=[*notes, *lost],
+                recipe=made_by,
+            )
+        )
+    yield Result(results[0].model_copy(update={"takes": results[1:]}))
+
+
+def _facts(order: Order, outcome: Outcome) -> dict[str, Any]:
+    """What a recipe says of the job. cost_usd: None where the provider does not tell it."""
+    return {
+        "provider": order.provider,
+        "provider_model": order.model,
+        "job": outcome.ticket.id,
+        "cost_usd": outcome.cost_usd,
+    }
+
+
+def _file(name: str, origin: Any, folder: Path | None, uploads: list[Upload]) -> str:
+    """What stands in an order for a file: its address, or a reference to one that is added to the uploads."""
+    if isinstance(origin, str) and origin.startswith("https://"):
+        return origin
+    path, kind = _local(name, origin, folder)
+    if path is None:
+        return f"{ASSET}{name}"
+    try:
+        digest, size = sha256_of(path), path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{name}: cannot read {path}: {error.strerror}") from None
+    uploads.append(Upload(str(path.absolute()), digest, kind, size))
+    return f"{ASSET}{digest}"
+
+
+def _local(name: str, origin: Any, folder: Path | None) -> tuple[Path | None, str]:
+    """A file a provider takes, and its media type; None where it is yet to be made and there is no folder."""
+    kind = mimetypes.guess_type(str(origin))[0] or "" if isinstance(origin, str | Path) else ""
+    if name == "video":
+        if not kind.startswith("video/"):
+            raise InputError(f"{name}: a provider takes a video file or an https address")
+        return Path(origin), kind
+    if kind in _PICTURES:
+        return Path(origin), kind
+    image = picture(origin, name)
+    if folder is None:
+        return None, "image/png"
+    path = folder / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+    return path, "image/png"
+
+
+def _write(fetched: Fetched, output: Path, request: Synthesis, made_by: Mapping[str, Any]) -> list[str]:
+    """Bring what was made into the file that was asked for; returns notes on what was lost.
+
+    Packet by packet where nothing else is asked, so that no quality is lost.
+    """
+    clip = Clip(fetched.path)
+    try:
+        info = clip.info
+    except MediaError:
+        raise OutputError(
+            f"what was made is no video but {fetched.kind or 'something else'}; it lies in {fetched.path}"
+        ) from None
+    asked = request.codec is not None or request.quality is not None or request.depth is not None
+    if not asked and request.audio and can_copy(clip.source, output):
+        return copy(clip.source, output, recipe=made_by, overwrite=request.overwrite)
+    depth = int(request.depth) if request.depth else None
+    encoding = choose_encoding(output, info, codec=request.codec, quality=request.quality, depth=depth)
+    tracks = clip.source if request.audio else None
+    return write(
+        clip.chunks(depth=encoding.depth_in_memory),
+        output,
+        encoding=encoding,
+        tracks=tracks,
+        recipe=made_by,
+        overwrite=request.overwrite,
+    )
