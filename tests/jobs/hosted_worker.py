@@ -23,7 +23,7 @@ from moviola.hosted import working
 from moviola.hosted.service import Order, Output, Rules, Sighting, Ticket
 from moviola.hosted.transport import Transport
 from moviola.jobs import assets
-from moviola.model import Progress, Result
+from moviola.model import Note, Progress, Result
 from moviola.tasks import VideoResult
 
 FILE = bytes(range(256)) * 4000
@@ -132,6 +132,22 @@ def a_result(output):
         notes=[],
         recipe={},
     )
+
+
+def quick(request, desk):
+    """Work that is done at once."""
+    yield Note("at it")
+    yield Result(a_result(request.output))
+
+
+def fails(error):
+    """Work that comes to nothing."""
+
+    def work(request, desk):
+        yield Note("at it")
+        raise error
+
+    return work
 
 
 if __name__ == "__main__":

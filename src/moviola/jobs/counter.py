@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -29,12 +30,14 @@ def submit(
     *,
     estimate_usd: Decimal | None = None,
     concurrent: int | None = None,
+    per_minute: int | None = None,
     retry_of: str | None = None,
 ) -> str:
     """Keep a request as a job; returns its id. `wait`, `follow` and `resume` do it, in whatever process.
 
-    concurrent: how many of its provider's jobs are done at a time, by all processes together; None for as
-    many as there are. This machine does its own jobs one after the other. Raises MoviolaError.
+    concurrent: how many of its provider's jobs are done at a time, and per_minute: how many are begun, by all
+    processes together; None for as many as there are. Jobs of this machine a process does one by one.
+    Raises MoviolaError.
     """
     provider = provider_of(request)
     facts = {
@@ -51,6 +54,7 @@ def submit(
             queue,
             global_concurrency=concurrent if provider else None,
             worker_concurrency=None if provider else 1,
+            limiter={"limit": per_minute, "period": 60.0} if provider and per_minute else None,
             polling_interval_sec=_QUEUE_SECONDS,
         )
         store.client.enqueue(
@@ -85,8 +89,8 @@ def follow(id: str, *, work: Work = work) -> Events:
     """
     with _store() as store:
         found = job(store, id)
-        with Worker(store, work) as worker, closing(worker.follow(found.id)) as events:
-            yield from events
+    with _worker(work) as worker, closing(worker.follow(found.id)) as events:
+        yield from events
 
 
 def wait(ids: Sequence[str], *, work: Work = work) -> list[Job]:
@@ -94,7 +98,7 @@ def wait(ids: Sequence[str], *, work: Work = work) -> list[Job]:
     with _store() as store:
         found = [job(store, id).id for id in ids]
         if any(one.open for one in jobs(store, found)):
-            with Worker(store, work) as worker:
+            with _worker(work) as worker:
                 worker.wait(found)
         by_id = {one.id: one for one in jobs(store, found)}
         return [by_id[id] for id in found]
@@ -127,7 +131,7 @@ def cancel(id: str, *, work: Work = work) -> Events:
         elif found.state == "running":
             yield Note(f"job {found.id} is told to stop")
         else:
-            with Worker(store, work) as worker, closing(worker.follow(found.id, quiet=True)) as events:
+            with _worker(work) as worker, closing(worker.follow(found.id, quiet=True)) as events:
                 yield from (event for event in events if not isinstance(event, Result))
         yield Result(job(store, found.id))
 
@@ -184,3 +188,38 @@ def _store() -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+_sharing = threading.Lock()
+_shared: list[tuple[Worker, Work]] = []
+"""This process's worker, as often as it is in use, and the work it does."""
+
+
+@contextmanager
+def _worker(work: Work) -> Iterator[Worker]:
+    """This process's worker: there when the first thread needs it, gone when the last one does not.
+
+    Raises RequestError where it does other work, or the jobs of another store.
+    """
+    with _sharing:
+        if not _shared:
+            store = Store()
+            try:
+                _shared.append((Worker(store, work).__enter__(), work))
+            except BaseException:
+                store.close()
+                raise
+        else:
+            worker, other = _shared[0]
+            if worker.store.url != Store().url or other is not work:
+                raise RequestError("this process does other jobs already; wait until these have ended")
+            _shared.append(_shared[0])
+        worker, _ = _shared[0]
+    try:
+        yield worker
+    finally:
+        with _sharing:
+            _shared.pop()
+            if not _shared:
+                worker.__exit__()
+                worker.store.close()

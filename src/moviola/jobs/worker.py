@@ -131,7 +131,7 @@ class Worker:
     """Takes jobs from the queues of a store until it is closed. There is one in a process at a time."""
 
     def __init__(self, store: Store, work: Work = work) -> None:
-        self._store, self._work = store, work
+        self.store, self._work = store, work
         self._presence = Presence(store)
         self._closing = threading.Event()
         self._changed = threading.Condition()
@@ -145,15 +145,15 @@ class Worker:
         global _worker
         if _worker is not None:
             raise RequestError("this process does jobs already; close that worker first")
-        self._store.prepare()
+        self.store.prepare()
         self._presence.begin()
         _worker = self
         try:
-            with self._store.explained():
+            with self.store.explained():
                 DBOS(
                     config={
                         "name": APPLICATION,
-                        "system_database_url": self._store.address(),
+                        "system_database_url": self.store.address(),
                         "application_version": LAYOUT,
                         "executor_id": self._presence.name,
                         "serializer": DBOSPortableJSONSerializer(),
@@ -190,6 +190,7 @@ class Worker:
         quiet: it just ends where it gave no result. Closing the generator leaves the job as it is.
         """
         feed = self._feeds.setdefault(job, SimpleQueue())
+        self._take_up(job)
         try:
             while True:
                 try:
@@ -198,7 +199,7 @@ class Worker:
                 except Empty:
                     pass
                 try:
-                    value = outcome(self._store, job)
+                    value = outcome(self.store, job)
                 except MoviolaError:
                     if quiet:
                         return
@@ -214,10 +215,12 @@ class Worker:
     def wait(self, ids: Sequence[str]) -> None:
         """Until each of these jobs has ended, or cannot go on here."""
         left = set(ids)
+        for job in left:
+            self._take_up(job)
         while left:
             over = ["SUCCESS", "ERROR", "CANCELLED"]
             rows = rows_of(
-                self._store, workflow_ids=sorted(left), status=over, load_input=False, load_output=False
+                self.store, workflow_ids=sorted(left), status=over, load_input=False, load_output=False
             )
             left -= {row.workflow_id for row in rows} | set(self._troubles)
             if left:
@@ -237,9 +240,11 @@ class Worker:
                 self._changed.notify_all()
 
     def _outcome(self, job: str, facts: dict[str, Any]) -> dict[str, Any]:
-        ledger = _Careful(self._store.ledger(job), self._sleep)
+        ledger = _Careful(self.store.ledger(job), self._sleep)
         try:
             again = not ledger.claim("begun", {})
+            if again:
+                self._write_trouble(job, None)
             clock = Clock(CLOCK.now, CLOCK.steady, self._sleep)
             return ended(self._result(job, facts, Desk(job, ledger, folder_of(job), clock, again)))
         except Exception as error:
@@ -275,7 +280,7 @@ class Worker:
             case MoviolaError():
                 return error
             case DBAPIError():
-                return self._store.told(error)
+                return self.store.told(error)
             case OSError():
                 return OutputError(f"{error}; once that is mended, run: moviola jobs resume")
         return MoviolaError(f"job broke off: {error!r}; what was made is kept, see: moviola jobs list")
@@ -284,6 +289,13 @@ class Worker:
         if self._closing.wait(seconds):
             raise Left
 
+    def _take_up(self, job: str) -> None:
+        """Give a job that was left open here back to its queue."""
+        if self._troubles.pop(job, None) is not None:
+            (row,) = rows_of(self.store, workflow_ids=[job])
+            with self.store.explained():
+                self.store.client.resume_workflow(job, queue_name=row.queue_name)
+
     def _tell(self, job: str, event: Event) -> None:
         feed = self._feeds.get(job)
         if feed is not None:
@@ -291,9 +303,9 @@ class Worker:
         if isinstance(event, Progress) and event.total:
             self._told[job] = (self._told.get(job, (0.0, 0.0))[0], event.done / event.total)
 
-    def _write_trouble(self, job: str, line: str) -> None:
+    def _write_trouble(self, job: str, line: str | None) -> None:
         with suppress(MoviolaError, DBAPIError):
-            self._store.client.update_workflow_attributes(job, {"trouble": line}, merge=True)
+            self.store.client.update_workflow_attributes(job, {"trouble": line}, merge=True)
 
     def _watching(self) -> None:
         """Sees to what other processes ask for, and to what they leave."""
@@ -312,7 +324,7 @@ class Worker:
             self._closing.wait(_WATCH_SECONDS)
 
     def _adopt(self) -> None:
-        rows = rows_of(self._store, status="PENDING", load_input=False, load_output=False)
+        rows = rows_of(self.store, status="PENDING", load_input=False, load_output=False)
         gone = self._presence.gone({row.executor_id for row in rows if row.executor_id})
         if gone:
             # It gives a job back to its queue only while it is in the name of one of these.
@@ -322,13 +334,13 @@ class Worker:
         with self._changed:
             active = set(self._active)
         if active:
-            self._withdrawn |= set(self._store.entries(active, ["cancel"]))
+            self._withdrawn |= set(self.store.entries(active, ["cancel"]))
 
     def _write_progress(self, now: float) -> None:
         for job, (told, share) in list(self._told.items()):
             if now - told >= _TELL_SECONDS and job in self._active:
                 self._told[job] = (now, share)
-                self._store.client.update_workflow_attributes(job, {"progress": share}, merge=True)
+                self.store.client.update_workflow_attributes(job, {"progress": share}, merge=True)
 
 
 _worker: Worker | None = None
