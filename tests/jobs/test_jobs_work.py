@@ -1,5 +1,6 @@
 """What a process does of jobs, and how it leaves them."""
 
+import hashlib
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from killing import lines
 from moviola import jobs
 from moviola.errors import OutputError, RequestError
 from moviola.film import film
-from moviola.jobs import counter
+from moviola.jobs import assets, counter
 from moviola.jobs.store import Store
 from moviola.jobs.worker import Left, Worker
 from moviola.model import Note, Result
@@ -41,6 +42,14 @@ def test_what_was_left_open_is_taken_up_in_the_same_process(house, provider, ask
     store.close()
     assert tries == [False, True]
     assert (jobs.show(id).state, jobs.show(id).error) == ("done", None)
+
+
+def test_what_the_provider_made_is_kept_to_the_bit(house, provider, asked):
+    counter.wait([jobs.submit(asked)], work=works_at(provider))
+    asked.output.write_bytes(b"edited")
+    kept = assets.find(hashlib.sha256(FILE).hexdigest())
+    assert kept.path.read_bytes() == FILE
+    assert kept.path.suffix == ".mp4"
 
 
 def test_a_bug_loses_nothing_that_is_paid_for(house, provider, asked):

@@ -170,7 +170,7 @@ def prune(*, days: float = 30, unknown: bool = False) -> Pruned:
         old = [one.id for one in over if (one.ended_at or one.submitted_at) < before]
         if old:
             store.forget(old)
-        wanted = store.hashes() if store.is_there() else set()
+        wanted = {made["sha256"] for made in store.fetched()} if store.is_there() else set()
     for id in old:
         shutil.rmtree(folder_of(id), ignore_errors=True)
     return Pruned(jobs=old, freed_bytes=assets.prune(wanted))

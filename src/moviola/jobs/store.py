@@ -34,6 +34,10 @@ LAYOUT = "1"
 """Version of what a job's row and ledger hold. Jobs of another one are left to a Moviola that knows it."""
 
 _BUSY_SECONDS = 30
+"""That another process may write before one that wants to gives up."""
+
+_POOL_SECONDS = 300
+"""That one of hundreds of jobs may wait for a connection before it gives up."""
 
 _TABLES = sa.MetaData()
 _LEDGER = sa.Table(
@@ -117,8 +121,11 @@ class Store:
     @cached_property
     def engine(self) -> sa.Engine:
         if self.path is None:
-            return sa.create_engine(self.url, pool_pre_ping=True)
-        engine = sa.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": _BUSY_SECONDS})
+            return sa.create_engine(self.url, pool_pre_ping=True, pool_timeout=_POOL_SECONDS)
+        address = f"sqlite:///{self.path}"
+        engine = sa.create_engine(
+            address, connect_args={"timeout": _BUSY_SECONDS}, pool_timeout=_POOL_SECONDS
+        )
 
         @sa.event.listens_for(engine, "connect")
         def _immediate(connection: Any, _: Any) -> None:
@@ -151,11 +158,13 @@ class Store:
                     found.setdefault(row.job, {})[row.name] = json.loads(row.value)
         return found
 
-    def hashes(self) -> set[str]:
-        """Of all files that were fetched for jobs."""
+    def fetched(self, job: str | None = None) -> list[dict[str, Any]]:
+        """What was fetched for a job, or for all of them: the ledger's entries `fetched/N`."""
         asked = sa.select(_LEDGER.c.value).where(_LEDGER.c.name.like("fetched/%"))
+        if job is not None:
+            asked = asked.where(_LEDGER.c.job == job)
         with self.explained(), self.engine.connect() as open_:
-            return {json.loads(value)["sha256"] for value in open_.execute(asked).scalars()}
+            return [json.loads(value) for value in open_.execute(asked).scalars()]
 
     def forget(self, jobs: Collection[str]) -> None:
         """Remove jobs and all that is known of them."""

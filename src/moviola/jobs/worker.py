@@ -31,6 +31,7 @@ from moviola.errors import (
 from moviola.hosted.clock import CLOCK, Clock
 from moviola.hosted.ledger import Entry, Ledger
 from moviola.hosted.working import standing
+from moviola.jobs import assets
 from moviola.jobs.asked import revived
 from moviola.jobs.job import NAME, ended, failed, outcome, rows_of
 from moviola.jobs.presence import Presence
@@ -246,7 +247,11 @@ class Worker:
             if again:
                 self._write_trouble(job, None)
             clock = Clock(CLOCK.now, CLOCK.steady, self._sleep)
-            return ended(self._result(job, facts, Desk(job, ledger, folder_of(job), clock, again)))
+            result = self._result(job, facts, Desk(job, ledger, folder_of(job), clock, again))
+            # What the user has may be written anew; this is what the provider made, to the bit.
+            for made in self.store.fetched(job):
+                assets.keep(Path(made["path"]), sha256=made["sha256"])
+            return ended(result)
         except Exception as error:
             if _can_go_on(error, ledger):
                 self._troubles[job] = told = self._told_of(error)
