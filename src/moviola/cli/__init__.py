@@ -93,9 +93,8 @@ class _Verb(click.Command):
         **given: Any,
     ) -> None:
         from moviola.cli import show
-        from moviola.jobs.doing import do
+        from moviola.jobs.doing import do, is_hosted
         from moviola.roads import removing
-        from moviola.roads.hosting import is_hosted
         from moviola.roads.synthesis import prepare
         from moviola.tasks import Caption, Remove, Synthesis, Watch, request
 

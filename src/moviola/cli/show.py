@@ -282,14 +282,15 @@ def cards(listed: Sequence[tuple[ModelCard, OnDisk | None]]) -> None:
 
 def price(asked: Synthesis, *, document: bool) -> None:
     """What a request would cost, before it does."""
+    from moviola.jobs.doing import is_hosted
     from moviola.roads import hosting
 
-    told = hosting.prepare(asked).told if hosting.is_hosted(asked) else None
+    told = hosting.prepare(asked).told if is_hosted(asked) else None
     if document:
         as_json({"model": asked.model, "usd": None if told is None else str(told.money.usd)})
     elif told is not None:
         click.echo(f"{asked.model}: {told}")
-    elif hosting.is_hosted(asked):
+    elif is_hosted(asked):
         click.echo(f"{asked.model}: what it costs is not known here; see the provider's list")
     else:
         click.echo(f"{asked.model} runs on this machine and costs nothing")

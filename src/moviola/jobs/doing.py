@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from moviola import registry
 from moviola.errors import MissingExtraError
-from moviola.hosted.transport import Transport
 from moviola.model import Events, Note
-from moviola.roads import hosting
 from moviola.run import run
 from moviola.tasks import Synthesis, Task
 
 
 def do(request: Task) -> Events:
     """As `run`; what costs is checked and kept as a job before anything is sent. Raises MoviolaError."""
-    if isinstance(request, Synthesis) and hosting.is_hosted(request):
+    if isinstance(request, Synthesis) and is_hosted(request):
         return _hosted(request)
     return run(request)
 
 
+def is_hosted(request: Synthesis) -> bool:
+    """Whether a request is done by a provider. Raises RequestError for an unknown model."""
+    return registry.find(request.model, task=request.verb)[1].hosted
+
+
 def _hosted(request: Synthesis) -> Events:
+    # The line to providers takes a third of a second to import, which other work need not wait for.
+    from moviola.hosted.transport import Transport
+    from moviola.roads import hosting
+
     prepared = hosting.prepare(request)
     with _installed():
         from moviola.jobs.counter import follow, submit

@@ -33,6 +33,7 @@ from moviola.hosted.ledger import Entry, Ledger
 from moviola.hosted.working import standing
 from moviola.jobs import assets
 from moviola.jobs.asked import revived
+from moviola.jobs.doing import is_hosted
 from moviola.jobs.job import NAME, ended, failed, outcome, rows_of
 from moviola.jobs.presence import Presence
 from moviola.jobs.store import APPLICATION, LAYOUT, Store, StoredLedger, StoreError
@@ -85,7 +86,7 @@ def work(request: Task, desk: Desk) -> Events:
     if desk.again and isinstance(request, Making):
         # What lies at the output is our own: it was not there when the job began.
         request = request.model_copy(update={"overwrite": True})
-    if isinstance(request, Synthesis) and hosting.is_hosted(request):
+    if isinstance(request, Synthesis) and is_hosted(request):
         return hosting.host(request, desk.ledger, desk.folder, clock=desk.clock)
     return run(request)
 

@@ -48,11 +48,6 @@ class Prepared:
     notes: list[str]
 
 
-def is_hosted(request: Synthesis) -> bool:
-    """Whether a request is done by a provider. Raises RequestError for an unknown model."""
-    return registry.find(request.model, task=request.verb)[1].hosted
-
-
 def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
     """Check a request and tell what it costs; nothing is sent, and no key is needed.
 
