@@ -145,6 +145,15 @@ class UnknownOutcomeError(HostedError):
     kind = "unknown"
 
 
+def caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an error is of a kind, or came of one that is."""
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 class MissingExtraError(MoviolaError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs packages that are not installed; run: pip install 'moviola[{extra}]'")

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import httpx
 
-from moviola.errors import HostedError, ProviderDownError, RequestError, UnknownOutcomeError
+from moviola.errors import HostedError, ProviderDownError, RequestError, UnknownOutcomeError, caused_by
 from moviola.hosted.clock import CLOCK, Clock
 
 CONNECT = 10.0
@@ -310,7 +310,7 @@ def _hidden(content: bytes, secrets: Secrets) -> bytes:
 def _told(error: httpx.HTTPError, url: str) -> str:
     host = httpx.URL(url).host
     match error:
-        case httpx.ConnectError() if _caused_by(error, socket.gaierror):
+        case httpx.ConnectError() if caused_by(error, socket.gaierror):
             return f"there is no host {host}, or no network"
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError():
             return f"{host} cannot be reached"
@@ -319,11 +319,3 @@ def _told(error: httpx.HTTPError, url: str) -> str:
         case httpx.TooManyRedirects():
             return f"{host} redirects without an end"
     return f"the connection to {host} broke"
-
-
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    while error is not None:
-        if isinstance(error, kind):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from moviola.errors import InputError, RequestError
+from moviola.errors import InputError, RequestError, caused_by
 from moviola.understanding.served.events import events
 from moviola.understanding.served.refusals import BusyError, RefusalError, line, said_by
 
@@ -152,9 +152,9 @@ class Server:
     def _failure(self, error: httpx.HTTPError) -> InputError:
         reason = line(str(error)) or type(error).__name__
         match error:
-            case httpx.ConnectError() if _caused_by(error, socket.gaierror):
+            case httpx.ConnectError() if caused_by(error, socket.gaierror):
                 return InputError(f"there is no host {self._base.host}; is the address of the server right?")
-            case httpx.ConnectError() if _caused_by(error, ConnectionRefusedError):
+            case httpx.ConnectError() if caused_by(error, ConnectionRefusedError):
                 return InputError(f"no server answers at {self.name}; is it running?")
             case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError():
                 return InputError(f"{self.name} cannot be reached: {reason}")
@@ -235,11 +235,3 @@ def _wait(header: str) -> float | None:
         return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return None
-
-
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    while error is not None:
-        if isinstance(error, kind):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
