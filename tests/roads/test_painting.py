@@ -16,7 +16,8 @@ from moviola.clip import Clip
 from moviola.errors import RequestError
 from moviola.frames import Frames
 from moviola.media.masks import open_mask
-from moviola.roads.painting import NEGATIVE_PROMPT, PROMPT, around, laid_in, resized
+from moviola.removal.engine import laid_in
+from moviola.roads.painting import NEGATIVE_PROMPT, PROMPT, around, resized
 from moviola.selftest import tiny_checkpoint
 
 MODEL = "wan-vace-1.3b"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -152,6 +152,14 @@ def _matched(length: int, times: Timeline | None, frames: Timeline) -> tuple[NDA
     else:
         rest = ""
     return places.clip(0, length - 1), f"the video {count}: they are matched {how}{rest}"
+
+
+def nothing_selected(selects: Mapping[int, bool]) -> bool:
+    """Whether a mask has selected nothing at all. selects: whether it does in a window, by its number.
+
+    A resumed run begins with a later window and knows nothing of the ones before: False.
+    """
+    return 0 in selects and not any(selects.values())
 
 
 def _find(origin: Any, width: int, height: int) -> tuple[str, int | None, Reader, Timeline | None]:

@@ -23,7 +23,7 @@ from moviola.clip import Clip
 from moviola.errors import InputError, MissingExtraError, ModelError, OutputError, RequestError
 from moviola.frames import Depth, Frames, Pixels
 from moviola.media.encoding import choose_encoding
-from moviola.media.masks import open_mask
+from moviola.media.masks import nothing_selected, open_mask
 from moviola.media.write import write
 from moviola.model import Context, Event, Events, Note, Progress, Recorded, Setup, Window
 from moviola.motion import Preset
@@ -213,7 +213,7 @@ class _Work:
         reached = max(self._selects, default=-1) + 1
         if self._edits is not None and (given := len(self._edits.timeline())) > reached > 0:
             yield f"reference {self._edits.source.name} holds {given} pictures; the first {reached} are used"
-        if self._mask is not None and 0 in self._selects and not any(self._selects.values()):
+        if self._mask is not None and nothing_selected(self._selects):
             yield f"mask {self._mask.name} selects nothing; the video is unchanged"
 
     def _made(self, stretch: _Stretch) -> Generator[Event, None, Pixels]:

@@ -16,7 +16,7 @@ from moviola.card import Limits, ModelCard
 from moviola.errors import MissingExtraError
 from moviola.frames import Frames, Mask
 from moviola.media.colour import graphics_white
-from moviola.media.masks import open_mask
+from moviola.media.masks import nothing_selected, open_mask
 from moviola.model import Context, Events, Note, Setup, Window
 
 if TYPE_CHECKING:
@@ -82,6 +82,5 @@ class Cutout:
                 yield Frames(made[None], frame.pts_seconds, frame.duration_seconds)
 
         yield from context.each_window(step, size=_WINDOW)
-        # A resumed run begins with a later window and knows nothing of the ones before.
-        if 0 in selects and not any(selects.values()):
+        if nothing_selected(selects):
             yield Note(f"mask {mask.name} selects nothing; everything vanishes")

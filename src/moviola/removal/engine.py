@@ -20,7 +20,8 @@ from moviola.errors import InputError, ModelError, RequestError
 from moviola.frames import Frames, Mask, Pixels
 from moviola.inpaint.background import surroundings
 from moviola.masking.shapes import Opacity, feathered, grown
-from moviola.media.masks import open_mask
+from moviola.media.array import as_depth
+from moviola.media.masks import nothing_selected, open_mask
 from moviola.model import Context, Event, Events, Note, Partial, Window
 from moviola.plan.choose import RESERVE, gb
 from moviola.plan.machine import free_bytes
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from moviola.tasks import Remove
 
 Holes = NDArray[np.bool_]
+
+Area = tuple[slice, slice]
+"""Rows and columns."""
 
 GROW = 4
 """Pixels a mask is widened by where nothing is said: as ProPainter's authors do."""
@@ -100,8 +104,7 @@ class Removal:
 
         quarter = options.window // 4
         yield from context.each_window(step, size=options.window, before=quarter, after=quarter, fade=True)
-        # A resumed run begins with a later window and knows nothing of the ones before.
-        if 0 in selects and not any(selects.values()):
+        if nothing_selected(selects):
             yield Note(f"mask {mask.name} selects nothing; the pictures are unchanged")
 
     def _room(self, memory: int | None) -> float:
@@ -129,15 +132,23 @@ def shown(mask: Mask, grow: int | None, feather: int) -> Opacity:
 def _replaced(frames: Frames, opacity: Opacity, pieces: _Pieces) -> Generator[Event, None, Frames]:
     holes = opacity > 0
     rows, columns = surroundings(holes, pieces.margin)
-    answer = frames.data.copy()
-    near = Frames(
-        np.ascontiguousarray(answer[:, rows, columns, :3]), frames.pts_seconds, frames.duration_seconds
-    )
-    made = yield from pieces.filled(near, holes[:, rows, columns])
-    for target, picture, weight in zip(answer, made, opacity[:, rows, columns, None], strict=True):
-        part = target[rows, columns, :3]
+    near = np.ascontiguousarray(frames.data[:, rows, columns, :3])
+    seen = Frames(near, frames.pts_seconds, frames.duration_seconds)
+    made = yield from pieces.filled(seen, holes[:, rows, columns])
+    return laid_in(frames, made, opacity, (rows, columns))
+
+
+def laid_in(frames: Frames, made: Pixels, opacity: Opacity, area: Area) -> Frames:
+    """The frames with what was made of an area of them, (T, h, w, 3) of 8 or 16 bits, laid into it.
+
+    opacity: (T, H, W) in 0 to 1; where it is 0 nothing changes.
+    """
+    rows, columns = area
+    answer, fresh = frames.data.copy(), as_depth(made, frames.depth)
+    for target, picture, weight in zip(answer, fresh, opacity[:, rows, columns, None], strict=True):
+        part, share = target[rows, columns, :3], weight.astype(np.float64)
         # In float64, as 16-bit values times 1.0 have to come out as they were.
-        part[:] = np.rint(part * (1.0 - weight) + picture * np.float64(weight))
+        part[:] = np.rint(part * (1 - share) + picture * share)
     return Frames(answer, frames.pts_seconds, frames.duration_seconds)
 
 

@@ -22,20 +22,17 @@ from moviola.frames import Frames, Mask, Pixels
 from moviola.inpaint.background import surroundings
 from moviola.masking.shapes import Opacity
 from moviola.media.array import as_depth
-from moviola.media.masks import MaskTrack, Selected, open_mask
+from moviola.media.masks import MaskTrack, Selected, nothing_selected, open_mask
 from moviola.model import Audience, Context, Event, Events, Model, Note, Place, Setup, Step, Window
 from moviola.plan.choose import brief
 from moviola.recipe import recipe
-from moviola.removal.engine import shown
+from moviola.removal.engine import Area, laid_in, shown
 from moviola.roads.making import Take, make, validated
 from moviola.roads.synthesis import Prepared, origins, prepare, with_weights
 from moviola.roads.video import Ready, clip_of, encoding_like, inputs_of, output_beside
 from moviola.tasks import Edit, Remove, Task
 from moviola.tasks import request as task
 from moviola.weights import fingerprint
-
-Area = tuple[slice, slice]
-"""Rows and columns."""
 
 ROOM = 1.5
 """How much more than the object the model sees, each way."""
@@ -132,8 +129,7 @@ class _Painter:
         near = _Near(context, track, request, self._edit.size)
         edit = self._edit.model_copy(update={"mask": near.mask()})
         yield from self._model.run(edit, options, near)
-        # A resumed run begins with a later window and knows nothing of the ones before.
-        if 0 in near.selects and not any(near.selects.values()):
+        if nothing_selected(near.selects):
             yield Note(f"mask {track.name} selects nothing; the pictures are unchanged")
 
 
@@ -189,7 +185,9 @@ class _Near:
                     made.append(event.data)
                 else:
                     yield event
-            yield laid_in(frames, np.concatenate(made), opacity, area)
+            rows, columns = area
+            answer = resized(np.concatenate(made), (columns.stop - columns.start, rows.stop - rows.start))
+            yield laid_in(frames, answer, opacity, area)
 
         assert fade, "a model that edits answers for every frame of a window"
         yield from self._context.each_window(painted, size=size, before=before, after=after, fade=fade)
@@ -234,17 +232,3 @@ def resized(pictures: Pixels, size: Size) -> Pixels:
     smaller = pictures.shape[2] > size[0]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
     return np.stack([cv2.resize(picture, size, interpolation=how) for picture in pictures])
-
-
-def laid_in(frames: Frames, made: Pixels, opacity: Opacity, area: Area) -> Frames:
-    """The frames with what was made of an area of them, (T, h, w, 3) uint8 in any size, laid into it.
-
-    opacity: (T, H, W) in 0–1; where it is 0 nothing changes.
-    """
-    rows, columns = area
-    answer = frames.data.copy()
-    fresh = as_depth(resized(made, (columns.stop - columns.start, rows.stop - rows.start)), frames.depth)
-    weight = opacity[:, rows, columns, None].astype(np.float64)
-    part = answer[:, rows, columns, :3]
-    part[:] = np.rint(part * (1 - weight) + fresh * weight)
-    return Frames(answer, frames.pts_seconds, frames.duration_seconds)
