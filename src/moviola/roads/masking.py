@@ -15,9 +15,8 @@ from moviola.frames import Mask
 from moviola.media.sink import check_output
 from moviola.media.span import Span, span_of
 from moviola.model import Event, Events, Family, Note, Result, Setup
-from moviola.recognition.placing import place
 from moviola.roads.making import check_not_input, validated
-from moviola.roads.recognizing import at_hand
+from moviola.roads.recognizing import set_up
 from moviola.tasks import Masked, Masking, OnDevice, origin_name
 from moviola.tasks.prompts import Box, Point
 
@@ -99,10 +98,8 @@ def _loaded(request: OnDevice, family: Family, card: ModelCard) -> Generator[Eve
         if request.weights is not None:
             raise RequestError(f"{card.id} has no network, and so no weights; choose another model")
         return family.load(card, Setup())
-    folders, card = yield from at_hand(request, card)
-    plan = place(card, request.device, request.dtype)
-    yield Note(f"{card.id} runs on {plan.reasons[0]}")
-    return family.load(card, Setup(folders, plan, own=request.weights is not None))
+    card, setup = yield from set_up(request, card, subject=card.id)
+    return family.load(card, setup)
 
 
 def _check_follows(card: ModelCard) -> None:

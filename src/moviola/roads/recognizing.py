@@ -61,10 +61,21 @@ def loaded(
     request: OnDevice, family: Family, card: ModelCard
 ) -> Generator[Event, None, tuple[Model, ModelCard]]:
     """A request's model, its weights pulled where they are not here, and its card as they say."""
+    card, setup = yield from set_up(request, card)
+    return family.load(card, setup), card
+
+
+def set_up(
+    request: OnDevice, card: ModelCard, *, subject: str = ""
+) -> Generator[Event, None, tuple[ModelCard, Setup]]:
+    """What a request's model is loaded from and where it runs, told in a note; its card as its weights say.
+
+    subject: of the note, where several models are at work.
+    """
     folders, card = yield from at_hand(request, card)
     plan = place(card, request.device, request.dtype)
-    yield Note(f"runs on {plan.reasons[0]}")
-    return family.load(card, Setup(folders, plan, own=request.weights is not None)), card
+    yield Note(f"{subject} runs on {plan.reasons[0]}".lstrip())
+    return card, Setup(folders, plan, own=request.weights is not None)
 
 
 def at_hand(request: OnDevice, card: ModelCard) -> Generator[Event, None, tuple[tuple[Path, ...], ModelCard]]:

@@ -14,11 +14,10 @@ from moviola.clip import Clip
 from moviola.errors import InputError, RequestError
 from moviola.media.encoding import Encoding, choose_encoding, is_sequence
 from moviola.media.sink import check_output
-from moviola.model import Event, Events, Note, Setup
+from moviola.model import Event, Events, Setup
 from moviola.recipe import fingerprint, recipe
-from moviola.recognition.placing import place
 from moviola.roads.making import Take, check_not_input, make, validated
-from moviola.roads.recognizing import at_hand
+from moviola.roads.recognizing import set_up
 from moviola.tasks import Interpolate, OnDevice, VideoTask, origin_name
 
 Ready = Callable[[VideoTask, Clip, list[str]], Generator[Event, None, VideoTask]]
@@ -60,10 +59,7 @@ def _setup(request: VideoTask, card: ModelCard) -> Generator[Event, None, tuple[
             if getattr(request, name) is not None:
                 raise RequestError(f"{card.id} has no network, and so no {name}; choose another model")
         return card, Setup()
-    folders, card = yield from at_hand(request, card)
-    plan = place(card, request.device, request.dtype)
-    yield Note(f"runs on {plan.reasons[0]}")
-    return card, Setup(folders, plan, own=request.weights is not None)
+    return (yield from set_up(request, card))
 
 
 def clip_of(request: VideoTask) -> Clip:
