@@ -112,6 +112,21 @@ class Native(_Facts):
     strength: float = Field(default=0.8, description="of an edit: 0 changes nothing, 1 everything")
 
 
+class Accepts(_Facts):
+    """What a provider takes of a file that a field of a request names. None means no limit that is known.
+
+    kinds: media types; empty for any. Sides in pixels, aspect the longer side over the shorter.
+    """
+
+    kinds: tuple[str, ...] = ()
+    max_bytes: int | None = None
+    min_side: int | None = None
+    max_side: int | None = None
+    max_aspect: float | None = None
+    min_seconds: float | None = None
+    max_seconds: float | None = None
+
+
 class Limits(_Facts):
     """What a request may ask of a model. None means no limit of its own.
 
@@ -135,6 +150,8 @@ class Limits(_Facts):
         default=(), description="the only seconds there are, where not empty"
     )
     max_prompt_tokens: int | None = None
+    max_prompt_characters: int | None = Field(default=None, description="counted in UTF-16")
+    files: Mapping[str, Accepts] = Field(default_factory=dict, description="by the request's field")
     max_depth: int = Field(default=8, description="bits per channel the model keeps")
     alpha: bool = Field(default=False, description="whether transparency survives")
 

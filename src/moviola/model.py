@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from moviola.clip import Clip
-    from moviola.hosted.service import Order, Service
+    from moviola.hosted.service import Given, Order, Service
     from moviola.hosted.transport import Transport
     from moviola.tasks import Task
+    from moviola.understanding.speaker import Speaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,19 +246,24 @@ class Family(Protocol):
 class HostedFamily(Family, Protocol):
     """A family whose models run at a provider; it knows nothing of disks, waiting and trying again.
 
-    It may have `named(model)`, the card of a model that any path after the family's name stands for; and
-    `priced(order)`, what of an order its price depends on, as the card's price list names it.
+    It may have `named(model)`, the card of a model that any path after the family's name stands for.
     """
 
-    def order(self, request: Any, card: ModelCard, options: Any, files: Mapping[str, str]) -> Order:
-        """What is sent for a settled request, with nothing left open.
-
-        files: what stands for the files that fields of the request name: a reference or an address.
-        """
+    def order(self, request: Any, card: ModelCard, options: Any, files: Mapping[str, Given]) -> Order:
+        """What is sent for a settled request, with nothing left open. files: by the request's fields."""
         ...
 
-    def service(self, transport: Transport) -> Service:
-        """The provider, with the user's key. Raises NotAuthorizedError without one."""
+    def service(self, order: Order, transport: Transport) -> Service:
+        """The provider of an order, with the user's key. Raises NotAuthorizedError without one."""
+        ...
+
+
+@runtime_checkable
+class HostedSpeakerFamily(Family, Protocol):
+    """A family whose models see and speak at a provider."""
+
+    def speaker(self, card: ModelCard, options: Any, transport: Transport) -> Speaker:
+        """The model, with the user's key. Raises NotAuthorizedError without one."""
         ...
 
 

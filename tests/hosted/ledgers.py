@@ -52,7 +52,7 @@ class Files:
         self.clock, self.content = clock, content
 
     @contextmanager
-    def stream(self, url, headers):
+    def stream(self, url, headers, secrets):
         length = {"Content-Length": str(len(self.content))}
         body = httpx.ByteStream(self.content)
         yield httpx.Response(200, headers=length, stream=body, request=httpx.Request("GET", url))

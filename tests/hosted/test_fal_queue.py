@@ -48,7 +48,7 @@ def line():
 
 @pytest.fixture
 def queue(fal, line):
-    return fal_queue.service(line)
+    return fal_queue.service(ORDER, line)
 
 
 @pytest.fixture
@@ -341,4 +341,4 @@ def test_without_permission_the_real_queue_is_not_asked(line, monkeypatch):
     monkeypatch.delenv("MOVIOLA_FAL_URL", raising=False)
     monkeypatch.setenv("FAL_KEY", "k")
     with pytest.raises(RequestError, match=r"queue\.fal\.run is not asked"):
-        fal_queue.service(line).create(ORDER)
+        fal_queue.service(ORDER, line).create(ORDER)

@@ -179,3 +179,78 @@ def test_others_are_asked_over_https_only(line, monkeypatch, url):
 def test_what_is_no_address_is_told_as_the_providers_fault(line, url):
     with pytest.raises(ProviderDownError, match="address that is none"):
         line.ask("GET", url)
+
+
+def test_a_key_goes_no_further_than_to_the_server_it_is_for():
+    class Storage(FakeProvider):
+        to = ""
+
+        def handle(self, asked):
+            return Answer(302, headers={"Location": self.to}) if self.to else Answer(200, b"a film")
+
+    with Storage() as provider, Storage() as storage, Transport() as line:
+        provider.trouble("GET", "/content", Answer(302, headers={"Location": f"{provider.url}/other"}))
+        provider.to = f"{storage.url}/film"
+        with line.stream(f"{provider.url}/content", {"Range": "bytes=0-"}, {"X-Key": "secret"}) as answer:
+            assert answer.read() == b"a film"
+    assert [asked.headers.get("x-key") for asked in provider.asked] == ["secret", "secret"]
+    (last,) = storage.asked
+    assert "x-key" not in last.headers
+    assert last.headers["range"] == "bytes=0-"
+
+
+def test_redirects_end():
+    class Loop(FakeProvider):
+        def handle(self, asked):
+            return Answer(302, headers={"Location": f"{self.url}/again"})
+
+    with (
+        Loop() as provider,
+        Transport() as line,
+        pytest.raises(ProviderDownError, match="without an end"),
+        line.stream(provider.url, {}),
+    ):
+        pass
+
+
+class TestConversing:
+    """What is answered piece by piece."""
+
+    class Speaker(FakeProvider):
+        def handle(self, asked):
+            return Answer(200, b"data: one\n\ndata: two\n\n")
+
+    def test_the_pieces_come_as_they_are(self):
+        with (
+            self.Speaker() as provider,
+            Transport() as line,
+            line.converse(provider.url, secrets={}, json={"question": "?"}) as answer,
+        ):
+            assert b"".join(answer) == b"data: one\n\ndata: two\n\n"
+        (asked,) = provider.asked
+        assert asked.json == {"question": "?"}
+
+    def test_a_refusal_is_a_reply_without_the_key(self):
+        with self.Speaker() as provider, Transport() as line:
+            provider.trouble("POST", ".*", Answer(429, b"key k-1 is used up"))
+            with line.converse(provider.url, secrets={"Authorization": "Bearer k-1"}, json={}) as answer:
+                assert (answer.status, answer.body) == (429, f"key {HIDDEN} is used up".encode())
+
+    @pytest.mark.parametrize("trouble", [LOSE, Answer(200, b"data: one\n\nda", length=100, cut=14)])
+    def test_what_breaks_off_may_be_paid_for(self, trouble):
+        with self.Speaker() as provider, Transport() as line:
+            provider.trouble("POST", ".*", trouble)
+            with (
+                pytest.raises(UnknownOutcomeError),
+                line.converse(provider.url, secrets={}, json={}) as answer,
+            ):
+                list(answer)
+            assert len(provider.asked) == 1
+
+    def test_what_was_never_sent_is_not(self):
+        with (
+            Transport(connect=1) as line,
+            pytest.raises(ProviderDownError),
+            line.converse("http://127.0.0.1:9", secrets={}, json={}),
+        ):
+            pass

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -43,6 +44,7 @@ class Provider:
     """
 
     name = "acme"
+    secrets = MappingProxyType({"Authorization": "Key k"})
 
     def __init__(
         self, *, creates=(TICKET,), looks=(DONE,), cancels=("it costs nothing",), finds=(), renews=(DONE,)
@@ -363,7 +365,7 @@ def test_a_link_that_is_gone_is_renewed_once(scene):
     job = scene()
     opened = []
 
-    def gone(url, headers):
+    def gone(url, headers, secrets):
         opened.append(url)
         raise LinkGoneError("files.example has the file no more")
 
@@ -435,3 +437,38 @@ def test_an_order_comes_back_from_its_ledger_as_it_was(scene, tmp_path):
     ledger = MemoryLedger()
     ledger.claim("order", order.json())
     assert Order.of(ledger.read("order")) == order
+
+
+class Handing(Provider):
+    """What it makes comes within an answer."""
+
+    def hand_over(self, ticket, number):
+        self.calls.append("hand over")
+        return f"{ticket.id} {number}".encode()
+
+
+def test_what_has_no_address_is_handed_over_once_and_kept(tmp_path):
+    made = Sighting("done", outputs=(Output(""), Output("", "image/png")))
+    job = Scene(tmp_path, Handing(looks=[made]))
+    for _ in range(2):
+        outcome, _ = job.done()
+    video, picture = outcome.outputs
+    assert (Path(video.path).read_bytes(), Path(picture.path).read_bytes()) == (b"t-1 0", b"t-1 1")
+    assert (Path(picture.path).suffix, picture.kind) == (".png", "image/png")
+    assert job.provider.calls.count("hand over") == 2
+
+
+def test_only_what_is_locked_is_fetched_with_the_key(tmp_path, monkeypatch):
+    sent = []
+    made = Sighting(
+        "done", outputs=(Output("https://acme.example/a", locked=True), Output("https://f.example/b"))
+    )
+    job = Scene(tmp_path, Provider(looks=[made]))
+    stream = job.files.stream
+    monkeypatch.setattr(
+        job.files,
+        "stream",
+        lambda url, headers, secrets: sent.append(secrets) or stream(url, headers, secrets),
+    )
+    job.done()
+    assert sent == [{"Authorization": "Key k"}, {}]

@@ -18,11 +18,11 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from moviola.errors import UnknownOutcomeError
 from moviola.hosted import working
 from moviola.hosted.service import Order, Output, Rules, Sighting, Ticket
-from moviola.hosted.transport import Transport
 from moviola.media.sink import check_output
 from moviola.model import Note, Progress, Result
 from moviola.tasks import VideoResult
@@ -35,6 +35,7 @@ class Files:
     """The provider. Its folder may say `finds`: it can be asked what it has; `slow`: a job never ends."""
 
     name = "files"
+    secrets: ClassVar = {}
     rules = Rules(poll_seconds=0.02, first_poll_seconds=0.02, pause_seconds=0.02, attempts=2)
 
     def __init__(self, folder):
@@ -101,17 +102,17 @@ def works_at(folder):
 
     def work(request, desk):
         order = Order("files", "model", "make", {"prompt": request.prompt}, reference=desk.job)
-        with Transport(clock=desk.clock) as transport:
-            steps = working.work(order, service, Dying(desk.ledger, service), desk.folder, transport)
-            while True:
-                try:
-                    event = next(steps)
-                except StopIteration as end:
-                    done = end.value
-                    break
-                if isinstance(event, Progress) and event.unit == "bytes" and event.done < (event.total or 0):
-                    service.die("download")
-                yield event
+        ledger = Dying(desk.ledger, service)
+        steps = working.work(order, service, ledger, desk.folder, desk.transport, clock=desk.clock)
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                done = end.value
+                break
+            if isinstance(event, Progress) and event.unit == "bytes" and event.done < (event.total or 0):
+                service.die("download")
+            yield event
         made = done.outputs[0]
         check_output(request.output, overwrite=desk.again)
         shutil.copyfile(made.path, request.output)

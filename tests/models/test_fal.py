@@ -4,7 +4,7 @@ import pytest
 
 from moviola import registry
 from moviola.errors import InvalidInputError, RequestError
-from moviola.hosted.service import Order
+from moviola.hosted.service import Given, Order
 from moviola.tasks import Generate
 
 
@@ -28,7 +28,7 @@ def test_what_an_app_takes_goes_through_as_json_or_text():
 
 
 def test_files_go_under_the_names_that_most_apps_have():
-    assert made("fal/a/b", files={"image": "asset:1"}, image="x.png").body == {"image_url": "asset:1"}
+    assert made("fal/a/b", files={"image": Given("asset:1")}, image="x.png").body == {"image_url": "asset:1"}
 
 
 def test_how_long_the_start_may_take_is_said_in_a_header():

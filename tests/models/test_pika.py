@@ -7,6 +7,7 @@ import pytest
 from moviola import registry
 from moviola.errors import RequestError
 from moviola.hosted.pricing import Money, estimate
+from moviola.hosted.service import Given
 from moviola.hosted.shaping import settle
 from moviola.tasks import Generate, request
 
@@ -18,8 +19,8 @@ def order(files=None, **fields):
 
 
 def cost(**fields):
-    family, card = registry.find("pika")
-    return estimate(card, family.priced(order(**fields))).money
+    _, card = registry.find("pika")
+    return estimate(card, order(**fields).priced).money
 
 
 def test_a_text_becomes_five_seconds_in_720p():
@@ -29,7 +30,9 @@ def test_a_text_becomes_five_seconds_in_720p():
 
 
 def test_a_picture_goes_another_way_and_gives_the_shape_itself():
-    made = order({"image": "asset:1"}, image="lake.png", size="1920x1080", seed=4, negative_prompt="people")
+    made = order(
+        {"image": Given("asset:1")}, image="lake.png", size="1920x1080", seed=4, negative_prompt="people"
+    )
     assert made.model == "fal-ai/pika/v2.2/image-to-video"
     assert made.body == {
         "prompt": "a lake",

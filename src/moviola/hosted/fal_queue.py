@@ -57,7 +57,7 @@ def check_app(path: str) -> str:
     return path
 
 
-def service(transport: Transport) -> FalQueue:
+def service(order: Order, transport: Transport) -> FalQueue:
     """The queue with the user's key. MOVIOLA_FAL_URL puts another server in its place.
 
     Raises NotAuthorizedError without a key, InputError for one that cannot be.
@@ -81,7 +81,7 @@ class FalQueue:
     def upload(self, file: Upload) -> Uploaded:
         asked = {"content_type": file.kind, "file_name": Path(file.path).name}
         url = f"{self.rest}/storage/upload/initiate?storage_type=gcs"
-        told = self._good(self.transport.ask("POST", url, secrets=self._secrets, json=asked)).fields()
+        told = self._good(self.transport.ask("POST", url, secrets=self.secrets, json=asked)).fields()
         try:
             target, kept = str(told["upload_url"]), str(told["file_url"])
         except KeyError:
@@ -99,7 +99,7 @@ class FalQueue:
     def create(self, order: Order) -> Ticket:
         reply = self.transport.create(
             f"{self.queue}/{check_app(order.model)}",
-            secrets=self._secrets,
+            secrets=self.secrets,
             headers=order.headers,
             json=dict(order.body),
         )
@@ -136,7 +136,7 @@ class FalQueue:
     def cancel(self, ticket: Ticket) -> str:
         url = ticket.urls["cancel_url"]
         self._check_ours(url)
-        reply = self.transport.ask("PUT", url, secrets=self._secrets)
+        reply = self.transport.ask("PUT", url, secrets=self.secrets)
         if reply.status in (400, 404, 409):
             raise CannotCancelError(f"{NAME} cannot cancel the job any more ({one_line(words_of(reply))})")
         self._good(reply)
@@ -149,13 +149,13 @@ class FalQueue:
         )
 
     @property
-    def _secrets(self) -> Mapping[str, str]:
+    def secrets(self) -> Mapping[str, str]:
         return {"Authorization": f"Key {self.key.secret}"}
 
     def _get(self, ticket: Ticket, name: str) -> Reply:
         url = ticket.urls[name]
         self._check_ours(url)
-        return self.transport.ask("GET", url, secrets=self._secrets)
+        return self.transport.ask("GET", url, secrets=self.secrets)
 
     def _check_ours(self, url: str) -> None:
         """Raises HostedError for an address that the key must not go to."""

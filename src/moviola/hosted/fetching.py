@@ -13,7 +13,7 @@ import httpx
 from moviola.errors import HostedError, LinkGoneError, OutputError, ProviderDownError
 from moviola.hosted.patience import pause
 from moviola.hosted.service import Output, Rules, Value
-from moviola.hosted.transport import Transport
+from moviola.hosted.transport import Secrets, Transport
 from moviola.model import Note, Progress
 from moviola.weights.disk import Beat, amount
 from moviola.weights.part import Part, part_of
@@ -47,11 +47,17 @@ def suffix(kind: str) -> str:
 
 
 def fetch(
-    transport: Transport, output: Output, path: Path, rules: Rules, most_bytes: int = MOST_BYTES
+    transport: Transport,
+    output: Output,
+    path: Path,
+    rules: Rules,
+    secrets: Secrets | None = None,
+    most_bytes: int = MOST_BYTES,
 ) -> Generator[Progress | Note, None, Fetched]:
     """Bring a file to `path`; until it is whole it lies beside it as NAME.part, which an error leaves behind.
 
-    A connection that breaks is gone on from where it was, if the server can. Raises LinkGoneError;
+    A connection that breaks is gone on from where it was, if the server can. secrets: headers for a file that
+    is locked. Raises LinkGoneError;
     HostedError for a file above `most_bytes`; ProviderDownError after `rules.attempts` in a row that brought
     nothing; OutputError where the disk is full or another process is at it.
     """
@@ -60,7 +66,7 @@ def fetch(
         with part_of(path) as part:
             # What a former run left has no name of its state: it may be of another file by now.
             part.clear()
-            transfer = _Transfer(transport, output, part, most_bytes)
+            transfer = _Transfer(transport, output, part, secrets or {}, most_bytes)
             failures = 0
             while not transfer.whole:
                 before = part.size
@@ -86,7 +92,10 @@ def fetch(
 class _Transfer:
     """kind: media type, as the server says where it says more than that it is bytes."""
 
-    def __init__(self, transport: Transport, output: Output, part: Part, most_bytes: int) -> None:
+    def __init__(
+        self, transport: Transport, output: Output, part: Part, secrets: Secrets, most_bytes: int
+    ) -> None:
+        self._secrets = secrets
         self.whole, self.kind = False, output.kind
         self._transport, self._url, self._part, self._most = transport, output.url, part, most_bytes
         self._validator: str | None = None
@@ -96,7 +105,7 @@ class _Transfer:
         headers = {}
         if self._part.size and self._validator:
             headers = {"Range": f"bytes={self._part.size}-", "If-Range": self._validator}
-        with self._transport.stream(self._url, headers) as answer:
+        with self._transport.stream(self._url, headers, self._secrets) as answer:
             self._check(answer)
             if answer.status_code != httpx.codes.PARTIAL_CONTENT or not headers:
                 self._part.clear()
@@ -151,6 +160,22 @@ class _Transfer:
             raise HostedError(
                 f"the file that was made is above the {amount(self._most)} that are taken; nothing is kept"
             )
+
+
+def put(content: bytes, output: Output, path: Path) -> Fetched:
+    """Write what came within an answer to `path`, whole or not at all. Raises OutputError, HostedError."""
+    if not content:
+        raise HostedError("the file that was made is empty")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part_of(path) as part:
+            part.clear()
+            part.add(content)
+            fetched = Fetched(str(path), part.digest(), part.size, output.kind)
+            part.finish(sync=True)
+    except OSError as error:
+        raise told_of_disk(error, path.parent, "moviola jobs resume") from error
+    return fetched
 
 
 def is_here(fetched: Fetched) -> bool:

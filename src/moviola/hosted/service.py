@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from moviola import errors
 from moviola.errors import HostedError, MoviolaError
@@ -37,6 +37,23 @@ class Upload(Value):
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A file that a request names, as an order may speak of it.
+
+    address: that stands for it in the order's body: `asset:SHA256` of an upload, or an address of the user's.
+    kind: media type, "" where it is not known. size in bytes, width and height in pixels, seconds of a video:
+    None where they are not known, as of an address of the user's.
+    """
+
+    address: str
+    kind: str = ""
+    size: int | None = None
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Uploaded(Value):
     """Where a provider keeps it. expires: seconds since 1970, None where that is not known."""
 
@@ -50,7 +67,8 @@ class Order(Value):
 
     model: by the provider's name. action: which of its calls. body: what is sent; `asset:SHA256` stands for
     the address of one of `uploads`. headers: that go with it. reference: our own name of the job, for
-    providers that take one.
+    providers that take one. server: address that the user names in place of the provider's own.
+    priced: what its price depends on, by the names of the card's price list; empty where nobody knows.
     """
 
     provider: str
@@ -60,6 +78,8 @@ class Order(Value):
     uploads: tuple[Upload, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
+    server: str = ""
+    priced: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Self:
@@ -92,11 +112,16 @@ class Ticket(Value):
 
 @dataclass(frozen=True, slots=True)
 class Output(Value):
-    """A file that was made. kind: media type. expires: when its address does, in seconds since 1970."""
+    """A file that was made. kind: media type. expires: when its address does, in seconds since 1970.
+
+    url: "" where there is none: the service hands the file over itself (`Handing`).
+    locked: whether its address wants the provider's key.
+    """
 
     url: str
     kind: str = "video/mp4"
     expires: float | None = None
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +184,16 @@ class Rules:
     """How a provider wants to be asked.
 
     poll_seconds: at least, between two looks at a job. first_poll_seconds: before the first one, if longer.
-    concurrent: jobs at a time; None where nothing is known. attempts: in a row at what does no harm, or made
-    nothing. pause_seconds: before the second of them, doubled each time up to `longest_pause_seconds`.
-    patience_seconds: how long a provider may be down while a job of ours is with it.
+    concurrent: jobs at a time, and per_minute: that are begun; None where nothing is known.
+    attempts: in a row at what does no harm, or made nothing. pause_seconds: before the second of them,
+    doubled each time up to `longest_pause_seconds`. patience_seconds: how long a provider may be down while a
+    job of ours is with it.
     """
 
     poll_seconds: float = 5.0
     first_poll_seconds: float = 5.0
     concurrent: int | None = None
+    per_minute: int | None = None
     attempts: int = 5
     pause_seconds: float = 1.0
     longest_pause_seconds: float = 60.0
@@ -183,6 +210,11 @@ class Service(Protocol):
 
     @property
     def rules(self) -> Rules: ...
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Headers that prove who asks; they go to the provider alone, and are kept nowhere."""
+        ...
 
     def upload(self, file: Upload) -> Uploaded:
         """Bring a file to the provider; may be done again. Raises HostedError."""
@@ -214,4 +246,13 @@ class Service(Protocol):
 
     def renew(self, ticket: Ticket) -> Sighting:
         """As `look`, at a job that is done, with fresh addresses of what was made."""
+        ...
+
+
+@runtime_checkable
+class Handing(Service, Protocol):
+    """A service some of whose outputs have no address."""
+
+    def hand_over(self, ticket: Ticket, number: int) -> bytes:
+        """Output `number` of a job that is done; may be done again. Raises HostedError."""
         ...

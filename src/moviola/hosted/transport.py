@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -41,6 +41,8 @@ HIDDEN = "•••"
 
 Secrets = Mapping[str, str]
 """Headers that prove who asks."""
+
+_MOST_REDIRECTS = 10
 
 _UNSENT = (
     httpx.ConnectError,
@@ -223,16 +225,63 @@ class Transport:
             raise ProviderDownError(str(error)) from error
 
     @contextmanager
-    def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
-        """A file, as it lies on the server: without a key, wherever it is redirected to.
+    def stream(
+        self, url: str, headers: Mapping[str, str], secrets: Secrets | None = None
+    ) -> Iterator[httpx.Response]:
+        """A file, as it lies on the server, wherever it is redirected to.
 
+        secrets: go no further than to the server that is asked first.
         Raises ProviderDownError where the connection does not come about or breaks; RequestError offline.
         """
+        request = self._client.build_request("GET", _address(url), headers={**headers, **(secrets or {})})
         try:
-            with self._client.stream("GET", _address(url), headers=headers, follow_redirects=True) as answer:
+            answer = self._client.send(request, stream=True)
+            for _ in range(_MOST_REDIRECTS):
+                if answer.next_request is None:
+                    break
+                answer.close()
+                following = answer.next_request
+                if _origin(following.url) != _origin(request.url):
+                    for name in secrets or {}:
+                        following.headers.pop(name, None)
+                answer = self._client.send(following, stream=True)
+            else:
+                answer.close()
+                raise ProviderDownError(f"{request.url.host} redirects without an end")
+            with closing(answer):
                 yield answer
         except httpx.HTTPError as error:
             raise ProviderDownError(_told(error, url)) from error
+
+    @contextmanager
+    def converse(
+        self, url: str, *, secrets: Secrets, headers: Mapping[str, str] | None = None, **body: Any
+    ) -> Iterator[Reply | Iterator[bytes]]:
+        """POST what may cost and is answered piece by piece: once. A `Reply` where it is refused, with
+        nothing made; else the pieces, as they come, which raise UnknownOutcomeError where they break off.
+
+        body: as `ask`. Raises as `create`.
+        """
+        request = self._fresh.build_request(
+            "POST", _address(url), headers={**(headers or {}), **secrets}, **body
+        )
+        try:
+            answer = self._fresh.send(request, stream=True)
+        except _UNSENT as error:
+            raise ProviderDownError(_told(error, url)) from error
+        except httpx.HTTPError as error:
+            raise UnknownOutcomeError(f"{_told(error, url)}: whether it is paid for is not known") from error
+        with closing(answer):
+            if answer.status_code == httpx.codes.OK:
+                yield _pieces(answer, url)
+                return
+            try:
+                content = self._content(answer)
+            except (httpx.HTTPError, _BrokenError) as error:
+                raise UnknownOutcomeError(
+                    f"{request.url.host} answers with status {answer.status_code} and breaks off"
+                ) from error
+            yield Reply(answer.status_code, dict(answer.headers), _hidden(content, secrets), request.url.host)
 
     def _send(
         self,
@@ -289,6 +338,17 @@ def _address(url: str) -> httpx.URL:
     return address
 
 
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _pieces(answer: httpx.Response, url: str) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_raw()
+    except httpx.HTTPError as error:
+        raise UnknownOutcomeError(f"{_told(error, url)} in the middle of its answer") from error
+
+
 def _check_allowed(request: httpx.Request) -> None:
     """Of every request, those that follow a redirect too."""
     if is_here(request.url):
@@ -316,6 +376,4 @@ def _told(error: httpx.HTTPError, url: str) -> str:
             return f"{host} cannot be reached"
         case httpx.TimeoutException():
             return f"{host} was silent for too long"
-        case httpx.TooManyRedirects():
-            return f"{host} redirects without an end"
     return f"the connection to {host} broke"

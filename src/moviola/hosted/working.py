@@ -25,10 +25,21 @@ from moviola.errors import (
     UnknownOutcomeError,
     WithdrawnError,
 )
-from moviola.hosted.fetching import MOST_BYTES, Fetched, check_folder, fetch, is_here, sha256_of, suffix
+from moviola.hosted.clock import Clock
+from moviola.hosted.fetching import MOST_BYTES, Fetched, check_folder, fetch, is_here, put, sha256_of, suffix
 from moviola.hosted.ledger import Ledger
 from moviola.hosted.patience import passes, patiently, pause
-from moviola.hosted.service import Failure, Order, Output, Service, Sighting, Ticket, Upload, Uploaded
+from moviola.hosted.service import (
+    Failure,
+    Handing,
+    Order,
+    Output,
+    Service,
+    Sighting,
+    Ticket,
+    Upload,
+    Uploaded,
+)
 from moviola.hosted.transport import Transport
 from moviola.model import Note, Progress
 
@@ -57,18 +68,20 @@ def work(
     folder: Path,
     transport: Transport,
     *,
+    clock: Clock | None = None,
     most_bytes: int = MOST_BYTES,
 ) -> Work:
     """Do a job, or go on with it; only one at a time may work on a ledger.
 
     order: None to go on; what the ledger holds already wins over it. folder: where what is made goes.
+    clock: of this job alone; default the line's.
 
     Raises UnknownOutcomeError where it may have been made and nobody knows; another HostedError where it came
     to nothing. After anything else, and after closing the generator, the same call goes on.
     """
     if order is not None:
         ledger.claim("order", order.json())
-    return (yield from _Job(service, ledger, folder, transport, most_bytes).done())
+    return (yield from _Job(service, ledger, folder, transport, clock or transport.clock, most_bytes).done())
 
 
 Standing = Literal["ready", "unknown", "open", "fetching", "done", "failed", "cancelled"]
@@ -105,6 +118,7 @@ class _Job:
     ledger: Ledger
     folder: Path
     transport: Transport
+    clock: Clock
     most_bytes: int
 
     def done(self) -> Work:
@@ -142,14 +156,14 @@ class _Job:
             except HostedError as error:
                 if not passes(error) or attempt + 1 >= self.service.rules.attempts:
                     raise
-                seconds = pause(attempt, error, self.service.rules, self.transport.clock)
+                seconds = pause(attempt, error, self.service.rules, self.clock)
                 yield Note(f"{error}; nothing was made, trying again in {seconds:.0f} s")
-                self.transport.clock.sleep(seconds)
+                self.clock.sleep(seconds)
         raise AssertionError("counting ends")
 
     def _create(self, order: Order, resolved: Order, number: int) -> Ticket:
         """Exactly one request, between an entry that it is about to leave and one of what came of it."""
-        if not self.ledger.claim(f"sent/{number}", {"at": self.transport.clock.now()}):
+        if not self.ledger.claim(f"sent/{number}", {"at": self.clock.now()}):
             raise UnknownOutcomeError(f"another process is creating this job at {self.service.name}")
         try:
             ticket = self.service.create(resolved)
@@ -165,9 +179,7 @@ class _Job:
         """The job whose reply was lost, where the provider can say."""
         name = self.service.name
         yield Note(f"{why}; asking {name} whether it has the job")
-        ticket = yield from patiently(
-            lambda: self.service.find(order), self.service.rules, self.transport.clock
-        )
+        ticket = yield from patiently(lambda: self.service.find(order), self.service.rules, self.clock)
         if ticket is None:
             raise UnknownOutcomeError(
                 f"{why}, and {name} shows no such job; see at {name} whether it was made and is paid for, "
@@ -192,7 +204,7 @@ class _Job:
     def _patiently_uploaded(self, file: Upload) -> Generator[Note, None, Uploaded]:
         yield Note(f"bringing {Path(file.path).name} to {self.service.name}")
         upload = self.service.upload
-        return (yield from patiently(lambda: upload(file), self.service.rules, self.transport.clock))
+        return (yield from patiently(lambda: upload(file), self.service.rules, self.clock))
 
     # Waiting
 
@@ -208,7 +220,7 @@ class _Job:
 
     def _watched(self, ticket: Ticket) -> Generator[Progress | Note, None, Sighting]:
         """Look until it has ended, no faster than the rules allow: not even after a restart."""
-        rules, clock = self.service.rules, self.transport.clock
+        rules, clock = self.service.rules, self.clock
         wait, cancelled, told = max(rules.first_poll_seconds, rules.poll_seconds), False, ""
         silent, failures = clock.steady(), 0
         while True:
@@ -243,7 +255,7 @@ class _Job:
         """What cancelling costs, in words; None where the job cannot be cancelled and goes on."""
         cancel = self.service.cancel
         try:
-            return (yield from patiently(lambda: cancel(ticket), self.service.rules, self.transport.clock))
+            return (yield from patiently(lambda: cancel(ticket), self.service.rules, self.clock))
         except CannotCancelError as error:
             yield Note(f"{error}; it goes on, and what it makes is kept")
             return None
@@ -271,9 +283,8 @@ class _Job:
                     seen, renewed = (yield from self._renewed(ticket, seen)), True
                 output = seen.outputs[number]
                 path = self.folder / f"{number}{suffix(output.kind)}"
-                rules = self.service.rules
                 try:
-                    fetched = yield from fetch(self.transport, output, path, rules, self.most_bytes)
+                    fetched = yield from self._brought(ticket, number, output, path)
                 except LinkGoneError:
                     if renewed:
                         raise
@@ -282,17 +293,29 @@ class _Job:
             outputs.append(fetched)
         return tuple(outputs)
 
+    def _brought(
+        self, ticket: Ticket, number: int, output: Output, path: Path
+    ) -> Generator[Progress | Note, None, Fetched]:
+        service = self.service
+        if output.url:
+            secrets = service.secrets if output.locked else {}
+            return (yield from fetch(self.transport, output, path, service.rules, secrets, self.most_bytes))
+        assert isinstance(service, Handing), f"{service.name} says not where what it made is"
+        handing = service
+        content = yield from patiently(lambda: handing.hand_over(ticket, number), service.rules, self.clock)
+        return put(content, output, path)
+
     def _renewed(self, ticket: Ticket, seen: Sighting) -> Generator[Note, None, Sighting]:
         """The same job with fresh links. Raises LinkGoneError where the provider has it no more."""
         yield Note(f"the link to what was made has expired; asking {self.service.name} for a fresh one")
         renew = self.service.renew
-        fresh = yield from patiently(lambda: renew(ticket), self.service.rules, self.transport.clock)
+        fresh = yield from patiently(lambda: renew(ticket), self.service.rules, self.clock)
         if fresh.state != "done" or len(fresh.outputs) != len(seen.outputs):
             raise LinkGoneError(f"{self.service.name} has what was made no more")
         return self._end_with(fresh)
 
     def _expired(self, what: Uploaded | Output) -> bool:
-        return what.expires is not None and what.expires - _SOON < self.transport.clock.now()
+        return what.expires is not None and what.expires - _SOON < self.clock.now()
 
 
 def _check_unchanged(file: Upload) -> None:

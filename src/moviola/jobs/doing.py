@@ -34,9 +34,14 @@ def _hosted(request: Synthesis) -> Events:
         from moviola.jobs.counter import follow, submit
     with Transport() as line:
         # A key that is missing is told before a job is kept for it.
-        rules = prepared.family.service(line).rules
+        rules = prepared.family.service(prepared.order, line).rules
     told = prepared.told
-    job = submit(request, estimate_usd=None if told is None else told.money.usd, concurrent=rules.concurrent)
+    job = submit(
+        request,
+        estimate_usd=None if told is None else told.money.usd,
+        concurrent=rules.concurrent,
+        per_minute=rules.per_minute,
+    )
     yield Note(f"job {job}: should this be stopped, go on with it by: moviola jobs wait {job[:8]}")
     yield from follow(job)
 

@@ -30,6 +30,7 @@ from moviola.errors import (
 )
 from moviola.hosted.clock import CLOCK, Clock
 from moviola.hosted.ledger import Entry, Ledger
+from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing
 from moviola.jobs import assets
 from moviola.jobs.asked import revived
@@ -63,13 +64,14 @@ class Desk:
     """What a job is done with, beside its request.
 
     again: whether it was begun before. folder: of the job's own, made when it is needed.
-    clock: whose sleep ends when the process is to end.
+    clock: whose sleep ends when the process is to end. transport: the line to all providers.
     """
 
     job: str
     ledger: Ledger
     folder: Path
     clock: Clock
+    transport: Transport
     again: bool
 
 
@@ -87,7 +89,7 @@ def work(request: Task, desk: Desk) -> Events:
         # What lies at the output is our own: it was not there when the job began.
         request = request.model_copy(update={"overwrite": True})
     if isinstance(request, Synthesis) and is_hosted(request):
-        return hosting.host(request, desk.ledger, desk.folder, clock=desk.clock)
+        return hosting.host(request, desk.ledger, desk.folder, desk.transport, clock=desk.clock)
     return run(request)
 
 
@@ -135,6 +137,7 @@ class Worker:
     def __init__(self, store: Store, work: Work = work) -> None:
         self.store, self._work = store, work
         self._presence = Presence(store)
+        self._transport = Transport()
         self._closing = threading.Event()
         self._changed = threading.Condition()
         self._active: set[str] = set()
@@ -184,6 +187,7 @@ class Worker:
         global _worker
         _worker = None
         DBOS.destroy()
+        self._transport.close()
         self._presence.end()
 
     def follow(self, job: str, *, quiet: bool = False) -> Events:
@@ -248,7 +252,8 @@ class Worker:
             if again:
                 self._write_trouble(job, None)
             clock = Clock(CLOCK.now, CLOCK.steady, self._sleep)
-            result = self._result(job, facts, Desk(job, ledger, folder_of(job), clock, again))
+            desk = Desk(job, ledger, folder_of(job), clock, self._transport, again)
+            result = self._result(job, facts, desk)
             # What the user has may be written anew; this is what the provider made, to the bit.
             for made in self.store.fetched(job):
                 assets.keep(Path(made["path"]), sha256=made["sha256"])

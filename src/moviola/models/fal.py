@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from moviola.card import ModelCard
 from moviola.errors import RequestError
 from moviola.hosted.fal_queue import NAME, check_app, service
-from moviola.hosted.service import Order
+from moviola.hosted.service import Given, Order
 from moviola.model import Setup
 from moviola.tasks import Synthesis
 
@@ -76,13 +76,13 @@ def named(model: str) -> ModelCard:
     )
 
 
-def order(request: Synthesis, card: ModelCard, options: Options, files: Mapping[str, str]) -> Order:
-    """What is sent for a request. files: references to what its fields name. Raises RequestError."""
+def order(request: Synthesis, card: ModelCard, options: Options, files: Mapping[str, Given]) -> Order:
+    """What is sent for a request. files: what its fields name. Raises RequestError."""
     if card.id == NAME:
         raise RequestError("name the app on fal by its path: --model fal/OWNER/APP")
     said = {"prompt": request.prompt, "negative_prompt": request.negative_prompt, "seed": request.seed}
     body = {name: value for name, value in said.items() if value is not None}
-    body |= {f"{name}_url": file for name, file in files.items()}
+    body |= {f"{name}_url": file.address for name, file in files.items()}
     body |= options.model_extra or {}
     headers = {} if options.start_timeout is None else {"X-Fal-Request-Timeout": f"{options.start_timeout:g}"}
     app = card.id.removeprefix(f"{NAME}/")

@@ -12,12 +12,12 @@ from moviola.card import Limits, ModelCard, Price
 from moviola.errors import RequestError
 from moviola.hosted.fal_queue import NAME as PROVIDER
 from moviola.hosted.fal_queue import service
-from moviola.hosted.service import Order
+from moviola.hosted.service import Given, Order
 from moviola.hosted.shaping import ratio
 from moviola.model import Setup
 from moviola.tasks import Generate
 
-__all__ = ["CARDS", "DEFAULT", "Options", "load", "order", "priced", "service"]
+__all__ = ["CARDS", "DEFAULT", "Options", "load", "order", "service"]
 
 DEFAULT = "pika/2.2"
 
@@ -63,8 +63,8 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def order(request: Generate, card: ModelCard, options: Options, files: Mapping[str, str]) -> Order:
-    """What is sent for a settled request. files: references to what its fields name."""
+def order(request: Generate, card: ModelCard, options: Options, files: Mapping[str, Given]) -> Order:
+    """What is sent for a settled request. files: what its fields name."""
     assert request.size is not None
     assert request.seconds is not None
     body: dict[str, Any] = {
@@ -73,19 +73,16 @@ def order(request: Generate, card: ModelCard, options: Options, files: Mapping[s
         "duration": int(request.seconds),
     }
     if "image" in files:
-        action, body["image_url"] = "image-to-video", files["image"]
+        action, body["image_url"] = "image-to-video", files["image"].address
     else:
         action, body["aspect_ratio"] = "text-to-video", ratio(request.size)
     if request.negative_prompt is not None:
         body["negative_prompt"] = request.negative_prompt
     if request.seed is not None:
         body["seed"] = request.seed
-    return Order(PROVIDER, f"fal-ai/pika/v{card.id.removeprefix('pika/')}/{action}", action, body)
-
-
-def priced(order: Order) -> dict[str, Any]:
-    """What of an order its price depends on, as the card's price list names it."""
-    return {"seconds": order.body["duration"], "resolution": order.body["resolution"]}
+    app = f"fal-ai/pika/v{card.id.removeprefix('pika/')}/{action}"
+    priced = {"seconds": body["duration"], "resolution": body["resolution"]}
+    return Order(PROVIDER, app, action, body, priced=priced)
 
 
 def load(card: ModelCard, setup: Setup) -> NoReturn:

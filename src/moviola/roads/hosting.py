@@ -16,7 +16,7 @@ from moviola.hosted.clock import CLOCK, Clock
 from moviola.hosted.fetching import Fetched, sha256_of
 from moviola.hosted.ledger import Ledger
 from moviola.hosted.pricing import Estimate, check_affordable, estimate
-from moviola.hosted.service import ASSET, Order, Upload
+from moviola.hosted.service import ASSET, Given, Order, Upload
 from moviola.hosted.shaping import check_offered, settle
 from moviola.hosted.transport import Transport
 from moviola.hosted.working import Outcome, work
@@ -74,17 +74,18 @@ def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
         if (origin := getattr(request, name, None)) is not None
     }
     order = replace(family.order(settled, card, options, files), uploads=tuple(uploads))
-    priced = getattr(family, "priced", None)
-    told = estimate(card, priced(order)) if priced is not None else None
+    told = estimate(card, order.priced) if order.priced else None
     check_affordable(card, told, request.max_cost)
     return Prepared(settled.model_copy(update={"output": output}), family, card, order, told, notes)
 
 
-def host(request: Synthesis, ledger: Ledger, folder: Path, *, clock: Clock = CLOCK) -> Events:
+def host(
+    request: Synthesis, ledger: Ledger, folder: Path, transport: Transport, *, clock: Clock = CLOCK
+) -> Events:
     """Do a request at its provider, or go on with it. The last event is a `Result` with a `VideoResult`.
 
-    ledger: what is known of the job. folder: of the job's own. Closing the generator leaves the job as it is;
-    the same call goes on. Raises MoviolaError as `working.work` does.
+    ledger: what is known of the job. folder: of the job's own. clock: of this job alone. Closing the
+    generator leaves the job as it is; the same call goes on. Raises MoviolaError as `working.work` does.
     """
     began = clock.steady()
     family, card = registry.find(request.model, task=request.verb)
@@ -98,9 +99,8 @@ def host(request: Synthesis, ledger: Ledger, folder: Path, *, clock: Clock = CLO
     else:
         # Whatever has become since of the files it was made from: they are with the provider.
         (request, notes), order = settle(request, card), Order.of(kept)
-    with Transport(clock=clock) as transport:
-        service = cast(HostedFamily, family).service(transport)
-        outcome = yield from work(order, service, ledger, folder / "made", transport)
+    service = cast(HostedFamily, family).service(order, transport)
+    outcome = yield from work(order, service, ledger, folder / "made", transport, clock=clock)
     made_by = recipe(request, card, inputs_of(request)) | _facts(order, outcome)
     results = []
     for fetched, output in zip(
@@ -136,19 +136,19 @@ def _facts(order: Order, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _file(name: str, origin: Any, folder: Path | None, uploads: list[Upload]) -> str:
-    """What stands in an order for a file: its address, or a reference to one that is added to the uploads."""
+def _file(name: str, origin: Any, folder: Path | None, uploads: list[Upload]) -> Given:
+    """A file as an order speaks of it; one of this machine is added to the uploads."""
     if isinstance(origin, str) and origin.startswith("https://"):
-        return origin
+        return Given(origin)
     path, kind = _local(name, origin, folder)
     if path is None:
-        return f"{ASSET}{name}"
+        return Given(f"{ASSET}{name}", kind)
     try:
         digest, size = sha256_of(path), path.stat().st_size
     except OSError as error:
         raise InputError(f"{name}: cannot read {path}: {error.strerror}") from None
     uploads.append(Upload(str(path.absolute()), digest, kind, size))
-    return f"{ASSET}{digest}"
+    return Given(f"{ASSET}{digest}", kind, size)
 
 
 def _local(name: str, origin: Any, folder: Path | None) -> tuple[Path | None, str]:

@@ -44,6 +44,7 @@ _ASKED = (
     "motion",
     "strength",
     "mask",
+    "server",
 )
 """Fields that a model has to know about to take."""
 

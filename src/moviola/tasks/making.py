@@ -86,6 +86,10 @@ class Synthesis(OnDevice, Making):
     )
     size: Size | None = Field(None, description="WIDTHxHEIGHT in pixels; default the model's own")
     count: int = Field(1, ge=1, le=100, description="how many takes, each with a seed of its own")
+    server: str | None = Field(
+        None,
+        description="address of a server that a hosted model is asked at, as http://localhost:8000/v1",
+    )
     max_cost: Decimal | None = Field(
         None, ge=0, description="US dollars; what would cost more is refused before anything is sent: 2.00"
     )
