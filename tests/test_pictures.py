@@ -40,6 +40,13 @@ def test_fitting_covers_the_size_and_cuts_evenly():
     assert square.min() > 200
 
 
+@pytest.mark.parametrize("size", [(47, 33), (1279, 719), (333, 211)])
+def test_any_size_is_fitted_to_any_other(size):
+    image = Image.new("RGB", size)
+    for width in range(2, 64, 3):
+        assert fitted(image, (width, round(width * size[1] / size[0]))).width == width
+
+
 def test_a_picture_of_the_right_size_is_not_touched():
     image = Image.new("RGB", (8, 8))
     assert fitted(image, (8, 8)) is image

@@ -44,7 +44,8 @@ def fitted(image: Image.Image, size: Size) -> Image.Image:
         return image
     width, height = image.size
     scale = max(size[0] / width, size[1] / height)
-    kept = size[0] / scale, size[1] / scale
+    # Rounding may give a little more than there is, which Pillow refuses.
+    kept = min(width, size[0] / scale), min(height, size[1] / scale)
     left, top = (width - kept[0]) / 2, (height - kept[1]) / 2
     box = (left, top, left + kept[0], top + kept[1])
     return image.resize(size, Image.Resampling.LANCZOS, box=box)

@@ -26,7 +26,7 @@ from moviola.errors import (
 from moviola.hosted import fal_queue
 from moviola.hosted.service import Rules
 from moviola.roads import hosting
-from moviola.tasks import Edit, Generate, request
+from moviola.tasks import Generate, request
 
 pytest.importorskip("dbos")
 
@@ -98,6 +98,20 @@ def test_any_app_edits_by_its_path(fal, film, tmp_path):
     assert body["video_url"].endswith("in.mp4")
 
 
+def test_only_the_stretch_that_is_meant_is_sent(fal, film, tmp_path):
+    (tmp_path / "in.mp4").write_bytes(film)
+    moviola.edit("in.mp4", "make it snow", model="fal/acme/snow", range="0s..0.125s")
+    (tmp_path / "sent.mp4").write_bytes(next(iter(fal.kept.values())))
+    assert len(Clip("sent.mp4").timeline()) == 4
+
+
+def test_the_words_of_a_preset_are_sent_and_told(fal):
+    result = moviola.generate("a lake", model="pika/2.2", preset="macro")
+    sent = fal.jobs["r-1"].body["prompt"]
+    assert sent.startswith("a lake, macro shot")
+    assert f"prompt: {sent}" in result.notes
+
+
 class TestCosts:
     def test_they_are_told_without_a_key_and_without_asking_anybody(self, fal, monkeypatch):
         monkeypatch.delenv("FAL_KEY")
@@ -125,7 +139,6 @@ class TestNothingIsSent:
         ("fields", "kind"),
         [
             ({"seconds": 7}, RequestError),
-            ({"preset": "macro"}, RequestError),
             ({"options": {"x": 1}}, RequestError),
             ({"image": "none.png"}, InputError),
             ({"output": "there.mp4"}, OutputError),
@@ -137,11 +150,6 @@ class TestNothingIsSent:
             moviola.generate("a lake", model="pika/2.2", **fields)
         assert not fal.asked
         assert not jobs.listed()
-
-    def test_of_a_part_of_a_video(self, fal, film, tmp_path):
-        (tmp_path / "in.mp4").write_bytes(film)
-        with pytest.raises(RequestError, match="whole videos"):
-            hosting.prepare(request(Edit, {"video": "in.mp4", "model": "fal/a/b", "range": "0s..1s"}))
 
     def test_without_a_key(self, fal, monkeypatch):
         monkeypatch.delenv("FAL_KEY")

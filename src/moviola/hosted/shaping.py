@@ -8,6 +8,7 @@ from typing import Any
 from moviola.card import ModelCard, Size
 from moviola.errors import ModelRetiredError, RequestError
 from moviola.geometry import allowed_size, cut_off
+from moviola.presets import worded
 from moviola.tasks import Generate, Synthesis
 
 _MEANINGLESS = ("weights", "device", "dtype", "memory", "preview", "steps")
@@ -43,16 +44,34 @@ def settle(request: Synthesis, card: ModelCard) -> tuple[Synthesis, list[str]]:
             f"{card.id} makes one video at a time; leave count out, and ask as often as wanted"
         )
     notes: list[str] = []
-    settled: dict[str, Any] = {}
+    for name in _SHAPE:
+        if getattr(request, name, None) is not None and name not in card.takes:
+            raise RequestError(f"{card.id} is not told its {name}; leave it out, or see its options")
+    settled = _worded(request, card, notes)
     if isinstance(request, Generate):
-        settled = _shaped(request, card, notes)
+        settled |= _shaped(request, card, notes)
+    elif request.size is not None and card.limits.sizes:
+        settled["size"] = allowed_size(request.size, card, request.fit, notes)
     return request.model_copy(update=settled), notes
 
 
+def _worded(request: Synthesis, card: ModelCard, notes: list[str]) -> dict[str, Any]:
+    """The prompts as they are sent."""
+    prompt, negative = worded(request.preset, request.prompt, request.negative_prompt)
+    if request.preset is not None:
+        notes.append(f"prompt: {prompt}")
+    most = card.limits.max_prompt_characters
+    for name, said in (("prompt", prompt), ("negative_prompt", request.negative_prompt)):
+        # As JavaScript counts, in which most providers' limits are written.
+        length = len((said or "").encode("utf-16-le")) // 2
+        if most is not None and length > most:
+            raise RequestError(f"{name}: {length} characters, and {card.id} reads up to {most}; shorten it")
+    if "negative_prompt" not in card.takes:
+        negative = None
+    return {"prompt": prompt, "negative_prompt": negative, "preset": None}
+
+
 def _shaped(request: Generate, card: ModelCard, notes: list[str]) -> dict[str, Any]:
-    for name in _SHAPE:
-        if getattr(request, name) is not None and name not in card.takes:
-            raise RequestError(f"{card.id} is not told its {name}; leave it out, or see its options")
     settled: dict[str, Any] = {"aspect": None}
     limits = card.limits
     if limits.sizes:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from moviola import registry
-from moviola.card import ModelCard
+from moviola.card import Accepts, ModelCard
 from moviola.clip import Clip
-from moviola.errors import InputError, MediaError, OutputError, RequestError
+from moviola.errors import MediaError, OutputError
 from moviola.hosted.clock import CLOCK, Clock
-from moviola.hosted.fetching import Fetched, sha256_of
+from moviola.hosted.fetching import Fetched
 from moviola.hosted.ledger import Ledger
 from moviola.hosted.pricing import Estimate, check_affordable, estimate
-from moviola.hosted.service import ASSET, Given, Order, Upload
+from moviola.hosted.service import Given, Order, Upload
 from moviola.hosted.shaping import check_offered, settle
 from moviola.hosted.transport import Transport
 from moviola.hosted.working import Outcome, work
@@ -25,15 +24,12 @@ from moviola.media.remux import can_copy, copy
 from moviola.media.sink import check_output
 from moviola.media.write import write
 from moviola.model import Events, HostedFamily, Note, Result
-from moviola.pictures import picture
 from moviola.recipe import recipe
 from moviola.roads.making import check_not_input, numbered, validated
+from moviola.roads.sending import Sending
 from moviola.roads.synthesis import check_fields, output_of
-from moviola.roads.video import FILES, inputs_of
+from moviola.roads.video import FILES, clip_of, inputs_of
 from moviola.tasks import Edit, Synthesis, VideoResult
-
-_PICTURES = ("image/jpeg", "image/png", "image/webp")
-"""Sent as they are; others are written anew as PNG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +55,12 @@ def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
     check_offered(card)
     options = validated(family.Options, request.options, card)
     check_fields(request, card)
-    if isinstance(request, Edit) and request.range is not None:
-        raise RequestError(f"{card.id} edits whole videos; cut it first, and leave range out")
-    if request.preset is not None:
-        raise RequestError(f"{card.id} is told what it reads; write the preset into the prompt")
     settled, notes = settle(request, card)
     output = output_of(settled)
     check_output(output, overwrite=request.overwrite)
     check_not_input(output, *(getattr(request, name, None) for name in FILES))
-    uploads: list[Upload] = []
-    files = {
-        name: _file(name, origin, folder, uploads)
-        for name in FILES
-        if (origin := getattr(request, name, None)) is not None
-    }
-    order = replace(family.order(settled, card, options, files), uploads=tuple(uploads))
+    files, uploads = _files(request, card, folder, notes)
+    order = replace(family.order(settled, card, options, files), uploads=uploads)
     told = estimate(card, order.priced) if order.priced else None
     check_affordable(card, told, request.max_cost)
     return Prepared(settled.model_copy(update={"output": output}), family, card, order, told, notes)
@@ -136,37 +123,23 @@ def _facts(order: Order, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _file(name: str, origin: Any, folder: Path | None, uploads: list[Upload]) -> Given:
-    """A file as an order speaks of it; one of this machine is added to the uploads."""
-    if isinstance(origin, str) and origin.startswith("https://"):
-        return Given(origin)
-    path, kind = _local(name, origin, folder)
-    if path is None:
-        return Given(f"{ASSET}{name}", kind)
-    try:
-        digest, size = sha256_of(path), path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{name}: cannot read {path}: {error.strerror}") from None
-    uploads.append(Upload(str(path.absolute()), digest, kind, size))
-    return Given(f"{ASSET}{digest}", kind, size)
-
-
-def _local(name: str, origin: Any, folder: Path | None) -> tuple[Path | None, str]:
-    """A file a provider takes, and its media type; None where it is yet to be made and there is no folder."""
-    kind = mimetypes.guess_type(str(origin))[0] or "" if isinstance(origin, str | Path) else ""
-    if name == "video":
-        if not kind.startswith("video/"):
-            raise InputError(f"{name}: a provider takes a video file or an https address")
-        return Path(origin), kind
-    if kind in _PICTURES:
-        return Path(origin), kind
-    image = picture(origin, name)
-    if folder is None:
-        return None, "image/png"
-    path = folder / f"{name}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
-    return path, "image/png"
+def _files(
+    request: Synthesis, card: ModelCard, folder: Path | None, notes: list[str]
+) -> tuple[dict[str, Given], tuple[Upload, ...]]:
+    """What the request names, by field, and what of it is uploaded."""
+    sending = Sending(card.id, folder, request.fit, notes)
+    files, uploads = {}, []
+    for name in FILES:
+        if (origin := getattr(request, name, None)) is None:
+            continue
+        part = None
+        if name == "video" and isinstance(request, Edit) and (request.range or request.rate):
+            part = clip_of(request)
+        given, upload = sending.given(name, origin, card.limits.files.get(name, Accepts()), part)
+        files[name] = given
+        if upload is not None:
+            uploads.append(upload)
+    return files, tuple(uploads)
 
 
 def _write(fetched: Fetched, output: Path, request: Synthesis, made_by: Mapping[str, Any]) -> list[str]:
