@@ -18,6 +18,9 @@ settings.load_profile("busy")
 # No test asks a provider of hosted models, whatever keys a developer has.
 os.environ["MOVIOLA_OFFLINE"] = "1"
 
+# A developer's own decisions are no part of what is tested.
+os.environ["MOVIOLA_POLICY"] = os.devnull
+
 # A developer's own models would be listed, found and tested with ours.
 _HOME = TemporaryDirectory(prefix="moviola-home-")
 os.environ["MOVIOLA_HOME"] = _HOME.name

@@ -25,6 +25,12 @@ class FakeFal(FakeProvider):
     error: what the state of a completed job says beside. result: what the app answers in place of a video.
     """
 
+    model = "pika/2.2"
+    create = ("POST", "/fal-ai/.*")
+    look = ("GET", ".*/status")
+    file = ("GET", "/files/.*")
+    finds = False
+
     def __init__(self, film: bytes = b"a film", key: str = "fal-key-of-the-tests") -> None:
         super().__init__()
         self.film, self.key = film, key
@@ -36,6 +42,10 @@ class FakeFal(FakeProvider):
         self.result: Answer | None = None
         self.jobs: dict[str, Job] = {}
         self.kept: dict[str, bytes] = {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"FAL_KEY": self.key, "MOVIOLA_FAL_URL": self.url}
 
     def handle(self, asked: Asked) -> Answer:
         place = asked.place.strip("/")

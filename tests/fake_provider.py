@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -62,12 +62,16 @@ LOSE = "lose"
 """All is done as asked, and then the connection is closed instead of an answer."""
 
 
+Trouble = Answer | str | Callable[["Asked"], Answer]
+"""What a request meets; a function is given the request and says what goes back."""
+
+
 class FakeProvider:
     """url: its address, without a slash at the end. asked: all requests, in order."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
-        self._troubles: list[tuple[str, re.Pattern[str], list[Answer | str]]] = []
+        self._troubles: list[tuple[str, re.Pattern[str], list[Trouble]]] = []
         self._lock = threading.RLock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.provider = self
@@ -83,7 +87,7 @@ class FakeProvider:
         self._server.server_close()
         self._thread.join()
 
-    def trouble(self, method: str, path: str, *troubles: Answer | str) -> None:
+    def trouble(self, method: str, path: str, *troubles: Trouble) -> None:
         """The next requests of a method whose path matches all of a pattern meet these, one each."""
         self._troubles.append((method, re.compile(path), list(troubles)))
 
@@ -102,7 +106,7 @@ class FakeProvider:
                     trouble = troubles.pop(0)
                     if trouble == LOSE:
                         self.handle(asked)
-                    return trouble
+                    return trouble(asked) if callable(trouble) else trouble
             return self.handle(asked)
 
 

@@ -18,6 +18,7 @@ ROOMS = [
     "frames",
     "cues",
     "card",
+    "policy",
     "plan",
     "media",
     "clip",

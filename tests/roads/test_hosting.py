@@ -129,6 +129,21 @@ class TestCosts:
             moviola.generate("a lake", model="fal/acme/lake", max_cost=100)
         assert not fal.asked
 
+    def test_the_policys_limits_hold_too(self, fal, tmp_path, monkeypatch):
+        monkeypatch.setenv("MOVIOLA_POLICY", str(tmp_path / "policy.toml"))
+        decided = (tmp_path / "policy.toml").write_text
+        decided("max_cost = 0.19")
+        with pytest.raises(RequestError, match=r"above the max_cost of \$0\.19"):
+            moviola.generate("a lake", model="pika/2.2", max_cost="5.00")
+        decided('hosted = ["runway"]')
+        with pytest.raises(RequestError, match="allows of those: runway"):
+            moviola.generate("a lake", model="pika/2.2")
+        decided("max_cost_a_day = 0.30")
+        moviola.generate("a lake", model="pika/2.2", output="first.mp4")
+        with pytest.raises(RequestError, match=r"\$0\.20 more make \$0\.40 today, above .* of \$0\.30"):
+            moviola.generate("a lake", model="pika/2.2", output="second.mp4")
+        assert len(fal.jobs) == len(jobs.listed()) == 1
+
     def test_the_estimate_is_on_the_job(self, fal):
         moviola.generate("a lake", model="pika/2.2")
         assert jobs.listed()[0].estimate_usd == Decimal("0.20")

@@ -57,7 +57,8 @@ def check_affordable(card: ModelCard, told: Estimate | None, most_usd: Decimal |
         return
     if told is None:
         raise RequestError(
-            f"what {card.id} costs is not known here, so max_cost cannot be kept; leave it out"
+            f"what {card.id} costs is not known here, so a max_cost of {Money(most_usd)} cannot be kept; "
+            "leave it out where you know the price"
         )
     if told.money > Money(most_usd):
         raise RequestError(f"{card.id} would cost {told}, above the max_cost of {Money(most_usd)}")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from moviola import registry
-from moviola.errors import MissingExtraError
+from moviola.errors import MissingExtraError, RequestError
+from moviola.hosted.pricing import Estimate, Money
 from moviola.model import Events, Note
+from moviola.policy import file, policy
 from moviola.run import run
 from moviola.tasks import Synthesis, Task
+
+if TYPE_CHECKING:
+    from moviola.jobs.job import Spent
 
 
 def do(request: Task) -> Events:
@@ -31,7 +39,8 @@ def _hosted(request: Synthesis) -> Events:
 
     prepared = hosting.prepare(request)
     with _installed():
-        from moviola.jobs.counter import follow, submit
+        from moviola.jobs.counter import cost, follow, submit
+    _check_day(cost, prepared.told)
     with Transport() as line:
         # A key that is missing is told before a job is kept for it.
         rules = prepared.family.service(prepared.order, line).rules
@@ -44,6 +53,24 @@ def _hosted(request: Synthesis) -> Events:
     )
     yield Note(f"job {job}: should this be stopped, go on with it by: moviola jobs wait {job[:8]}")
     yield from follow(job)
+
+
+def _check_day(cost: Callable[[], list[Spent]], told: Estimate | None) -> None:
+    """Raises RequestError where a job would cost more than the policy lets a day cost."""
+    limit = policy().max_cost_a_day
+    if limit is None:
+        return
+    if told is None:
+        raise RequestError(
+            f"what this costs is not known here, so the policy's max_cost_a_day in {file()} cannot be kept"
+        )
+    today = datetime.now(UTC).date().isoformat()
+    spent = sum((one.usd for one in cost() if one.day == today), Decimal(0))
+    if spent + told.money.usd > limit:
+        raise RequestError(
+            f"{told.money} more make {Money(spent + told.money.usd)} today, above the policy's "
+            f"max_cost_a_day of {Money(limit)} in {file()}"
+        )
 
 
 @contextmanager

@@ -144,6 +144,11 @@ class Spent(BaseModel):
     estimated_usd: Decimal
     at_risk_usd: Decimal
 
+    @property
+    def usd(self) -> Decimal:
+        """All of it, at worst."""
+        return self.told_usd + self.estimated_usd + self.at_risk_usd
+
 
 def spent(listed: Iterable[Job]) -> Iterator[Spent]:
     """Of hosted jobs, by day (UTC) and model."""

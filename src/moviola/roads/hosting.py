@@ -24,6 +24,7 @@ from moviola.media.remux import can_copy, copy
 from moviola.media.sink import check_output
 from moviola.media.write import write
 from moviola.model import Events, HostedFamily, Note, Result
+from moviola.policy import check_allowed, most
 from moviola.recipe import recipe
 from moviola.roads.making import check_not_input, numbered, validated
 from moviola.roads.sending import Sending
@@ -53,6 +54,7 @@ def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
     family, card = registry.find(request.model, task=request.verb)
     family = cast(HostedFamily, family)
     check_offered(card)
+    check_allowed(card)
     options = validated(family.Options, request.options, card)
     check_fields(request, card)
     settled, notes = settle(request, card)
@@ -62,7 +64,7 @@ def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
     files, uploads = _files(request, card, folder, notes)
     order = replace(family.order(settled, card, options, files), uploads=uploads)
     told = estimate(card, order.priced) if order.priced else None
-    check_affordable(card, told, request.max_cost)
+    check_affordable(card, told, most(request.max_cost))
     return Prepared(settled.model_copy(update={"output": output}), family, card, order, told, notes)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from moviola.errors import RequestError
+from moviola.policy import chosen
 from moviola.tasks.fields import named
 
 
@@ -39,9 +40,16 @@ MODEL = "id of the model; see `moviola models`"
 
 
 def request(task: type[Task], fields: Mapping[str, Any]) -> Task:
-    """Build a request. Raises RequestError, one line, naming the field that is wrong."""
+    """Build a request; the user's policy may say which model is meant where none is named.
+
+    Raises RequestError, one line, naming the field that is wrong.
+    """
     try:
-        return task.model_validate(fields)
+        made = task.model_validate(fields)
+        if "model" in task.model_fields and "model" not in made.model_fields_set:
+            meant = chosen(task.verb, fields)
+            return made if meant is None else task.model_validate({**fields, "model": meant})
+        return made
     except ValidationError as error:
         first = error.errors()[0]
         field = f"{first['loc'][0]}: " if first["loc"] else ""
