@@ -40,6 +40,7 @@ def house(files, monkeypatch):
             open_.execute(sa.text("DROP SCHEMA IF EXISTS dbos CASCADE"))
             open_.execute(sa.text("DROP TABLE IF EXISTS moviola_ledger"))
         store.close()
+        monkeypatch.setattr("moviola.jobs.store._done", set())
     return files
 
 

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
 from moviola.errors import RequestError
 from moviola.jobs import assets
 from moviola.jobs.asked import LOCAL, kept, provider_of, revived
-from moviola.jobs.job import NAME, Job, Spent, job, jobs, spent
+from moviola.jobs.job import NAME, Job, Spent, job, jobs, named, spent
 from moviola.jobs.store import LAYOUT, Store
 from moviola.jobs.worker import Work, Worker, folder_of, work
 from moviola.model import Events, Note, Result
@@ -50,13 +51,15 @@ def submit(
     id, queue = str(uuid.uuid4()), provider or LOCAL
     with _store() as store, store.explained():
         store.prepare()
-        store.client.register_queue(
+        register = partial(
+            store.client.register_queue,
             queue,
             global_concurrency=concurrent if provider else None,
             worker_concurrency=None if provider else 1,
             limiter={"limit": per_minute, "period": 60.0} if provider and per_minute else None,
             polling_interval_sec=_QUEUE_SECONDS,
         )
+        store.once(register, queue, concurrent, per_minute)
         store.client.enqueue(
             {"workflow_name": NAME, "queue_name": queue, "workflow_id": id, "app_version": LAYOUT}, facts
         )
@@ -96,8 +99,9 @@ def follow(id: str, *, work: Work = work) -> Events:
 def wait(ids: Sequence[str], *, work: Work = work) -> list[Job]:
     """Do jobs, or wait for them where another process is at it, until each has ended or cannot go on."""
     with _store() as store:
-        found = [job(store, id).id for id in ids]
-        if any(one.open for one in jobs(store, found)):
+        asked = named(store, ids)
+        found = [one.id for one in asked]
+        if any(one.open for one in asked):
             with _worker(work) as worker:
                 worker.wait(found)
         by_id = {one.id: one for one in jobs(store, found)}
@@ -107,7 +111,7 @@ def wait(ids: Sequence[str], *, work: Work = work) -> list[Job]:
 def resume(ids: Sequence[str] = (), *, work: Work = work) -> list[Job]:
     """Go on with these jobs, or with all that are open. Returns how they stand then."""
     with _store() as store:
-        wanted = [job(store, id) for id in ids] or [one for one in jobs(store) if one.open]
+        wanted = named(store, ids) or [one for one in jobs(store) if one.open]
     for one in wanted:
         if not one.open:
             raise RequestError(f"job {one.id} is {one.state}; once more is: moviola jobs retry {one.id}")

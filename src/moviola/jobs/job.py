@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
+from uuid import UUID
 
 from dbos import WorkflowStatus
 from pydantic import BaseModel, ConfigDict
@@ -22,6 +23,8 @@ OPEN: tuple[State, ...] = ("queued", "running", "interrupted")
 
 NAME = "job"
 """Of the workflow, in DBOS's tables."""
+
+_ID = len(str(UUID(int=0)))
 
 _SHOWN = ("ticket", "seen", "cancel")
 
@@ -73,14 +76,25 @@ def jobs(store: Store, ids: Sequence[str] | None = None) -> list[Job]:
 
 def job(store: Store, id: str) -> Job:
     """One job, by its id or the beginning of it. Raises RequestError where there is none, or several."""
-    found = [one for one in jobs(store) if one.id.startswith(id)]
-    exact = [one for one in found if one.id == id]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
+    return named(store, [id])[0]
+
+
+def named(store: Store, ids: Sequence[str]) -> list[Job]:
+    """Jobs, each by its id or the beginning of it, in that order. Raises as `job` does."""
+    whole = all(len(id) == _ID for id in ids)
+    every = jobs(store, ids if whole else None)
+    by_id = {one.id: one for one in every}
+    return [by_id[id] if id in by_id else _begun_by(every, id, store.name) for id in ids]
+
+
+def _begun_by(every: Iterable[Job], id: str, store: str) -> Job:
+    found = [one for one in every if one.id.startswith(id)]
+    if len(found) == 1:
+        return found[0]
     if found:
         few = ", ".join(one.id for one in found[:4])
         raise RequestError(f"{len(found)} jobs begin with {id}; give more of it: {few}")
-    raise RequestError(f"there is no job {id} in {store.name}; see: moviola jobs list")
+    raise RequestError(f"there is no job {id} in {store}; see: moviola jobs list")
 
 
 def rows_of(store: Store, **which: Any) -> list[WorkflowStatus]:

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +54,10 @@ def address() -> str:
     """The database that the environment names, or the user's own file. Raises RequestError."""
     given = os.environ.get("MOVIOLA_JOBS")
     return given or f"sqlite:///{home() / 'jobs' / 'jobs.sqlite'}"
+
+
+_done: set[tuple[Any, ...]] = set()
+"""What this process has done that need not be done again; see `Store.once`."""
 
 
 class StoreError(MoviolaError):
@@ -107,8 +111,24 @@ class Store:
             schema = None if self.path is not None else "dbos"
             return tables.has_table(_LEDGER.name) and tables.has_table("workflow_status", schema=schema)
 
+    def once(self, do: Callable[[], Any], *what: Any) -> None:
+        """Do something to this database, unless this process has done so before."""
+        if (self._which(), *what) not in _done:
+            do()
+            _done.add((self._which(), *what))
+
+    def _which(self) -> tuple[str, int | None]:
+        """The address, and the file as long as it is the same one."""
+        try:
+            return self.address(), None if self.path is None else self.path.stat().st_ino
+        except OSError:
+            return self.address(), None
+
     def prepare(self) -> None:
         """Make what is missing. Raises MoviolaError."""
+        self.once(self._prepare, "prepared")
+
+    def _prepare(self) -> None:
         if self.path is not None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -110,11 +110,24 @@ def _can_go_on(error: Exception, ledger: Ledger) -> bool:
 
 
 class _Careful:
-    """A ledger on which a ticket is kept even where that takes a while: what it stands for is paid for."""
+    """A ledger on which a ticket is kept even where that takes a while: what it stands for is paid for.
 
-    def __init__(self, ledger: StoredLedger, sleep: Callable[[float], None]) -> None:
-        self._ledger, self._sleep = ledger, sleep
-        self.read, self.write = ledger.read, ledger.write
+    withdrawn: whether the worker, which looks for that for all its jobs at once, knows that it is not wanted.
+    """
+
+    def __init__(
+        self, ledger: StoredLedger, sleep: Callable[[float], None], withdrawn: Callable[[], bool]
+    ) -> None:
+        self._ledger, self._sleep, self._withdrawn = ledger, sleep, withdrawn
+        self._looked = False
+        self.write = ledger.write
+
+    def read(self, name: str) -> Entry | None:
+        if name != "cancel" or not self._looked or self._withdrawn():
+            # Asked before every look at a job: for hundreds of them the store would do little else.
+            self._looked |= name == "cancel"
+            return self._ledger.read(name)
+        return None
 
     def claim(self, name: str, entry: Entry) -> bool:
         while True:
@@ -144,6 +157,8 @@ class Worker:
         self._withdrawn: set[str] = set()
         self._feeds: dict[str, SimpleQueue[Event]] = {}
         self._troubles: dict[str, MoviolaError] = {}
+        # How far each job is, and when which of that was written down.
+        self._shares: dict[str, float] = {}
         self._told: dict[str, tuple[float, float]] = {}
 
     def __enter__(self) -> Self:
@@ -224,13 +239,15 @@ class Worker:
         for job in left:
             self._take_up(job)
         while left:
+            began = time.monotonic()
             over = ["SUCCESS", "ERROR", "CANCELLED"]
             rows = rows_of(
                 self.store, workflow_ids=sorted(left), status=over, load_input=False, load_output=False
             )
             left -= {row.workflow_id for row in rows} | set(self._troubles)
             if left:
-                time.sleep(_LOOK_SECONDS)
+                # To ask after many jobs takes a while, and these want the store too.
+                time.sleep(max(_LOOK_SECONDS, 10 * (time.monotonic() - began)))
 
     def do(self, job: str, facts: dict[str, Any]) -> dict[str, Any]:
         """The workflow. Raises Left where the job is not at its end."""
@@ -246,7 +263,7 @@ class Worker:
                 self._changed.notify_all()
 
     def _outcome(self, job: str, facts: dict[str, Any]) -> dict[str, Any]:
-        ledger = _Careful(self.store.ledger(job), self._sleep)
+        ledger = _Careful(self.store.ledger(job), self._sleep, lambda: job in self._withdrawn)
         try:
             again = not ledger.claim("begun", {})
             if again:
@@ -312,7 +329,7 @@ class Worker:
         if feed is not None:
             feed.put(event)
         if isinstance(event, Progress) and event.total:
-            self._told[job] = (self._told.get(job, (0.0, 0.0))[0], event.done / event.total)
+            self._shares[job] = round(event.done / event.total, 2)
 
     def _write_trouble(self, job: str, line: str | None) -> None:
         with suppress(MoviolaError, DBAPIError):
@@ -348,9 +365,10 @@ class Worker:
             self._withdrawn |= set(self.store.entries(active, ["cancel"]))
 
     def _write_progress(self, now: float) -> None:
-        for job, (told, share) in list(self._told.items()):
-            if now - told >= _TELL_SECONDS and job in self._active:
-                self._told[job] = (now, share)
+        for job, share in list(self._shares.items()):
+            told, before = self._told.get(job, (0.0, 0.0))
+            if share != before and now - told >= _TELL_SECONDS and job in self._active:
+                self._told[job] = now, share
                 self.store.client.update_workflow_attributes(job, {"progress": share}, merge=True)
 
 
