@@ -89,7 +89,9 @@ def work(request: Task, desk: Desk) -> Events:
         # What lies at the output is our own: it was not there when the job began.
         request = request.model_copy(update={"overwrite": True})
     if isinstance(request, Synthesis) and is_hosted(request):
-        return hosting.host(request, desk.ledger, desk.folder, desk.transport, clock=desk.clock)
+        return hosting.host(
+            request, desk.ledger, desk.folder, desk.transport, reference=desk.job, clock=desk.clock
+        )
     return run(request)
 
 

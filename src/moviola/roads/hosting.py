@@ -69,19 +69,27 @@ def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
 
 
 def host(
-    request: Synthesis, ledger: Ledger, folder: Path, transport: Transport, *, clock: Clock = CLOCK
+    request: Synthesis,
+    ledger: Ledger,
+    folder: Path,
+    transport: Transport,
+    *,
+    reference: str = "",
+    clock: Clock = CLOCK,
 ) -> Events:
     """Do a request at its provider, or go on with it. The last event is a `Result` with a `VideoResult`.
 
-    ledger: what is known of the job. folder: of the job's own. clock: of this job alone. Closing the
-    generator leaves the job as it is; the same call goes on. Raises MoviolaError as `working.work` does.
+    ledger: what is known of the job. folder: of the job's own. reference: our name of the job, by which some
+    providers find it. clock: of this job alone. Closing the generator leaves the job as it is; the same call
+    goes on. Raises MoviolaError as `working.work` does.
     """
     began = clock.steady()
     family, card = registry.find(request.model, task=request.verb)
     kept = ledger.read("order")
     if kept is None:
         prepared = prepare(request, folder)
-        request, notes, order = prepared.request, prepared.notes, prepared.order
+        request, notes = prepared.request, prepared.notes
+        order = replace(prepared.order, reference=reference)
         yield from map(Note, notes)
         if prepared.told is not None:
             yield Note(f"costs {prepared.told}")
