@@ -238,6 +238,14 @@ def test_a_lost_job_that_the_provider_does_not_know_stays_unknown(scene):
     assert job.provider.calls.count("create") == 1
 
 
+@pytest.mark.parametrize("no", [NotAuthorizedError("no such key"), ProviderDownError("no network")])
+def test_a_lost_job_that_cannot_be_asked_for_stays_unknown(scene, no):
+    job = scene(creates=[UnknownOutcomeError("acme was silent")], finds=[no])
+    with pytest.raises(UnknownOutcomeError, match=f"could not be asked: {no}"):
+        job.done()
+    assert standing(job.ledger) == "unknown"
+
+
 @pytest.mark.parametrize("no", [RateLimitedError("slowly", 40), ProviderDownError("no network")])
 def test_what_made_nothing_and_may_pass_is_tried_again_after_a_wait(scene, no):
     job = scene(creates=[no, Ticket("t-1")])

@@ -179,7 +179,13 @@ class _Job:
         """The job whose reply was lost, where the provider can say."""
         name = self.service.name
         yield Note(f"{why}; asking {name} whether it has the job")
-        ticket = yield from patiently(lambda: self.service.find(order), self.service.rules, self.clock)
+        try:
+            ticket = yield from patiently(lambda: self.service.find(order), self.service.rules, self.clock)
+        except UnknownOutcomeError:
+            raise
+        except HostedError as error:
+            # Whatever keeps it from being asked, the job may have been made.
+            raise UnknownOutcomeError(f"{why}, and {name} could not be asked: {error}") from error
         if ticket is None:
             raise UnknownOutcomeError(
                 f"{why}, and {name} shows no such job; see at {name} whether it was made and is paid for, "
