@@ -59,12 +59,12 @@ _FACTS = {
     "errors": "status 200 says nothing: the code in the answer does; after 5000 to 5002 to a creation, "
     "whether the job was made is not known, and Kling is asked for it",
     "lost replies": "Kling is asked for the job by our own id of it (external_task_id), which its changelog "
-    "of 2024-11-15 says can be done, and then among its latest 500 tasks; that neither shows it proves "
-    "nothing",
+    "of 2024-11-15 says can be done (docs.qingque.cn/d/home/eZQCQxBrX8eeImjK6Ddz5iOi5), and then among its "
+    "latest 500 tasks; that neither shows it proves nothing",
     "cancelling": "there is no way to",
     "concurrency": "as many tasks at a time as the resource pack allows (code 1303 beyond that, tried again "
     "for about an hour)",
-    "price": "in units of a prepaid pack, $0.14 each in the smallest, less in larger ones; what a job took "
+    "price": "in units of a prepaid pack, $0.14 each at list price, less in larger packs; what a job took "
     "is told in units, so never in dollars",
     "links": "how long they live is not known; what was made is kept for 30 days, and asked for again",
     "not offered": "3.0-turbo and 4.0, whose paths are not published; lip-sync, video-extend (of V1 videos "
@@ -79,6 +79,7 @@ def _price(usd: str, source: str, **when: Any) -> Price:
 
 
 _V3_PRICES = "https://www.atlascloud.ai/blog/guides/kling-ai-api-pricing"
+_KREA_PRICES = "https://docs.krea.ai/api-reference/video/kling-30"
 _V2_5_PRICES = "https://inference.sh/apps/klingai.md"
 
 _SILENT_3 = (
@@ -104,7 +105,7 @@ def _card(
         id=id,
         tasks=tasks,
         summary=summary,
-        licence="https://app.klingai.com/global/dev/document-api/protocols/paidServiceProtocol",
+        licence="Kling's terms of service for its API",
         hosted=True,
         limits=Limits(sizes=sizes, durations=durations, max_prompt_characters=2500, files=files),
         takes=takes,
@@ -126,11 +127,13 @@ CARDS: tuple[ModelCard, ...] = (
         needs=(),
         prices=(
             *_SILENT_3,
-            _price("0.126", _V3_PRICES, mode="std", sound=True),
+            _price("0.126", _KREA_PRICES, mode="std", sound=True),
             _price("0.168", _V3_PRICES, mode="pro", sound=True),
         ),
         facts={
-            "prices": "as third parties repeat Kling's list; some say that pictures make 10 s at most",
+            "prices": "as third parties repeat Kling's list; std with sound by Krea's, which is 2.1 times "
+            "Kling's in every other line",
+            "seconds": "some say that from pictures it makes 10 at most",
         },
     ),
     _card(
