@@ -45,7 +45,6 @@ def test_a_shape_becomes_the_size_that_has_it():
         ({"size": "640x480"}, "640"),
         ({"steps": 20}, "runs at a provider, and so has no steps"),
         ({"fps": 24}, "acme/1 is not told its fps"),
-        ({"count": 2}, "one video at a time"),
     ],
 )
 def test_what_it_cannot_do_is_refused_with_what_it_can(fields, why):

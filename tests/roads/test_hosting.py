@@ -112,6 +112,43 @@ def test_the_words_of_a_preset_are_sent_and_told(fal):
     assert f"prompt: {sent}" in result.notes
 
 
+class TestSeveral:
+    def test_each_is_a_job_with_a_seed_and_a_file_of_its_own(self, fal):
+        result = moviola.generate("a lake", model="pika/2.2", count=3, seed=7)
+        made = [result, *result.takes]
+        assert [one.output.name for one in made] == ["a-lake-1.mp4", "a-lake-2.mp4", "a-lake-3.mp4"]
+        assert sorted(job.body["seed"] for job in fal.jobs.values()) == [7, 8, 9]
+        assert {job.estimate_usd for job in jobs.listed()} == {Decimal("0.20")}
+        assert all(one.output.exists() for one in made)
+
+    def test_the_limit_is_for_all_together(self, fal):
+        with pytest.raises(RequestError, match=r"\$0\.60 for 3 videos.*above the max_cost of \$0\.50"):
+            moviola.generate("a lake", model="pika/2.2", count=3, max_cost="0.50")
+        assert not fal.asked
+
+    def test_one_that_is_there_already_stops_all(self, fal, tmp_path):
+        (tmp_path / "a-lake-2.mp4").touch()
+        with pytest.raises(OutputError, match="a-lake-2"):
+            moviola.generate("a lake", model="pika/2.2", count=3)
+        assert not fal.asked
+
+
+def test_it_is_made_again_from_its_recipe(fal):
+    moviola.generate("a lake", model="pika/2.2", seed=4)
+    again = moviola.again("a-lake.mp4", seed=5)
+    assert again.output.name == "a-lake-again.mp4"
+    first, second = (job.body for job in fal.jobs.values())
+    assert second == first | {"seed": 5}
+    assert len(jobs.listed()) == 2
+
+
+def test_it_is_compared_with_its_input(fal, film, tmp_path):
+    (tmp_path / "in.mp4").write_bytes(film)
+    result = moviola.edit("in.mp4", "snow", model="fal/acme/snow", compare="both.mp4")
+    assert result.comparison.name == "both.mp4"
+    assert Clip("both.mp4").width > 2 * 90
+
+
 class TestCosts:
     def test_they_are_told_without_a_key_and_without_asking_anybody(self, fal, monkeypatch):
         monkeypatch.delenv("FAL_KEY")

@@ -132,7 +132,9 @@ def prune(days: float, unknown: bool, as_json: bool) -> None:
     if as_json:
         _as_json(pruned.model_dump(mode="json"))
     else:
-        click.echo(f"{len(pruned.jobs)} jobs forgotten, {amount(pruned.freed_bytes)} of kept results removed")
+        click.echo(
+            f"{_count(len(pruned.jobs))} forgotten, {amount(pruned.freed_bytes)} of kept results removed"
+        )
 
 
 @jobs.command(params=[_JSON])
@@ -147,9 +149,15 @@ def cost(as_json: bool) -> None:
     for one in spent:
         more = f", about ${one.estimated_usd:.2f} not told yet" if one.estimated_usd else ""
         risk = f", ${one.at_risk_usd:.2f} of unknown outcome" if one.at_risk_usd else ""
-        click.echo(f"{one.day}  {one.model}  {one.jobs} jobs  ${one.told_usd:.2f}{more}{risk}")
+        click.echo(f"{one.day}  {one.model}  {_count(one.jobs)}  ${one.told_usd:.2f}{more}{risk}")
     if spent:
-        click.echo(f"in all ${sum(one.told_usd for one in spent):.2f} as the providers tell it")
+        told, open_ = sum(one.told_usd for one in spent), sum(one.estimated_usd for one in spent)
+        listed = f", and about ${open_:.2f} more by their price lists" if open_ else ""
+        click.echo(f"in all ${told:.2f} as the providers tell it{listed}")
+
+
+def _count(jobs: int) -> str:
+    return f"{jobs} job{'' if jobs == 1 else 's'}"
 
 
 def _ended(found: Sequence[Job], as_json: bool) -> None:

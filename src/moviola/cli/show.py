@@ -6,12 +6,14 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import BaseModel
 
 from moviola.card import ModelCard
+from moviola.hosted.pricing import Money
 from moviola.media.info import MediaInfo, VideoTrack
 from moviola.model import Event, Events, Note, Progress, Result, Spoken
 from moviola.plan.plan import Plan
@@ -104,11 +106,9 @@ def summary(result: BaseModel) -> None:
     """A result in a line or a few."""
     match result:
         case VideoResult():
-            rate = result.frames / result.elapsed_seconds if result.elapsed_seconds else 0.0
             click.echo(
                 f"{result.output}  {result.width}×{result.height}, {result.frames} frames, "
-                f"{result.duration_seconds:.2f} s, made in {result.elapsed_seconds:.1f} s "
-                f"({rate:.1f} frames/s)"
+                f"{result.duration_seconds:.2f} s, made in {result.elapsed_seconds:.1f} s {_by(result)}"
             )
             if result.comparison is not None:
                 click.echo(f"  compared with the input: {result.comparison}")
@@ -244,6 +244,15 @@ def media(info: MediaInfo) -> None:
         click.echo(f"  made by moviola: {info.recipe.get('verb')} with {info.recipe.get('model')}")
     for warning in info.warnings:
         click.echo(f"  warning: {warning}")
+
+
+def _by(result: VideoResult) -> str:
+    """How fast a video was made, or by whom."""
+    provider, cost = result.recipe.get("provider"), result.recipe.get("cost_usd")
+    if provider is None:
+        rate = result.frames / result.elapsed_seconds if result.elapsed_seconds else 0.0
+        return f"({rate:.1f} frames/s)"
+    return f"by {provider}" + (f" for {Money(Decimal(cost))}" if cost is not None else "")
 
 
 def _video(video: VideoTrack) -> str:

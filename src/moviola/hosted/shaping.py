@@ -39,10 +39,6 @@ def settle(request: Synthesis, card: ModelCard) -> tuple[Synthesis, list[str]]:
             raise RequestError(f"{card.id} runs at a provider, and so has no {name}; leave it out")
     if request.speed != "exact":
         raise RequestError(f"{card.id} runs at a provider, and so has no speed {request.speed}; leave it out")
-    if request.count > 1:
-        raise RequestError(
-            f"{card.id} makes one video at a time; leave count out, and ask as often as wanted"
-        )
     notes: list[str] = []
     for name in _SHAPE:
         if getattr(request, name, None) is not None and name not in card.takes:

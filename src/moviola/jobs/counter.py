@@ -85,15 +85,18 @@ def steps(id: str) -> list[tuple[datetime, str]]:
     return [(datetime.fromtimestamp(at, UTC), name) for name, (at, _) in entries.items()]
 
 
-def follow(id: str, *, work: Work = work) -> Events:
-    """What happens in a job, which is done here unless another process is at it; last its `Result`.
+def follow(*ids: str, work: Work = work) -> Events:
+    """What happens in jobs, one after the other, which are done here together unless other processes are at
+    them; last of each its `Result`.
 
-    Closing the generator leaves the job open. Raises the MoviolaError that it ended with.
+    Closing the generator leaves the jobs open. Raises the MoviolaError that the first of them ended with.
     """
     with _store() as store:
-        found = job(store, id)
-    with _worker(work) as worker, closing(worker.follow(found.id)) as events:
-        yield from events
+        found = [one.id for one in named(store, ids)]
+    with _worker(work) as worker:
+        for id in found:
+            with closing(worker.follow(id)) as events:
+                yield from events
 
 
 def wait(ids: Sequence[str], *, work: Work = work) -> list[Job]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -11,20 +11,24 @@ from typing import TYPE_CHECKING
 from moviola import registry
 from moviola.errors import MissingExtraError, RequestError
 from moviola.hosted.pricing import Estimate, Money
-from moviola.model import Events, Note
+from moviola.model import Events, Note, Result
+from moviola.plan.plan import Plan
 from moviola.policy import file, policy
+from moviola.roads.again import again
 from moviola.run import run
-from moviola.tasks import Synthesis, Task
+from moviola.tasks import Again, Synthesis, Task, VideoResult
 
 if TYPE_CHECKING:
     from moviola.jobs.job import Spent
 
 
-def do(request: Task) -> Events:
+def do(request: Task, *, plan: Plan | None = None) -> Events:
     """As `run`; what costs is checked and kept as a job before anything is sent. Raises MoviolaError."""
+    if isinstance(request, Again):
+        return again(request, do)
     if isinstance(request, Synthesis) and is_hosted(request):
         return _hosted(request)
-    return run(request)
+    return run(request, plan=plan)
 
 
 def is_hosted(request: Synthesis) -> bool:
@@ -44,15 +48,21 @@ def _hosted(request: Synthesis) -> Events:
     with Transport() as line:
         # A key that is missing is told before a job is kept for it.
         rules = prepared.family.service(prepared.order, line).rules
-    told = prepared.told
-    job = submit(
-        request,
-        estimate_usd=None if told is None else told.money.usd,
-        concurrent=rules.concurrent,
-        per_minute=rules.per_minute,
-    )
-    yield Note(f"job {job}: should this be stopped, go on with it by: moviola jobs wait {job[:8]}")
-    yield from follow(job)
+    each = None if prepared.told is None else prepared.told.money.usd / request.count
+    made = [
+        submit(one, estimate_usd=each, concurrent=rules.concurrent, per_minute=rules.per_minute)
+        for one in hosting.takes(request)
+    ]
+    shown = " ".join(job[:8] for job in made)
+    yield Note(f"job {shown}: should this be stopped, go on with it by: moviola jobs wait {shown}")
+    results: list[VideoResult] = []
+    with closing(follow(*made)) as events:
+        for event in events:
+            if isinstance(event, Result):
+                results.append(event.value)
+            else:
+                yield event
+    yield Result(results[0].model_copy(update={"takes": [*results[0].takes, *results[1:]]}))
 
 
 def _check_day(cost: Callable[[], list[Spent]], told: Estimate | None) -> None:

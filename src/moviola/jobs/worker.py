@@ -40,9 +40,10 @@ from moviola.jobs.presence import Presence
 from moviola.jobs.store import APPLICATION, LAYOUT, Store, StoredLedger, StoreError
 from moviola.model import Event, Events, Progress, Result
 from moviola.roads import hosting
+from moviola.roads.comparing import with_comparison
 from moviola.run import run
 from moviola.shelf import home
-from moviola.tasks import Making, Synthesis, Task
+from moviola.tasks import Edit, Making, Synthesis, Task
 
 _log = logging.getLogger("moviola")
 
@@ -89,9 +90,12 @@ def work(request: Task, desk: Desk) -> Events:
         # What lies at the output is our own: it was not there when the job began.
         request = request.model_copy(update={"overwrite": True})
     if isinstance(request, Synthesis) and is_hosted(request):
-        return hosting.host(
+        events = hosting.host(
             request, desk.ledger, desk.folder, desk.transport, reference=desk.job, clock=desk.clock
         )
+        if isinstance(request, Edit) and request.compare is not None:
+            return with_comparison(request, events)
+        return events
     return run(request)
 
 

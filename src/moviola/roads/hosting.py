@@ -35,7 +35,10 @@ from moviola.tasks import Edit, Synthesis, VideoResult
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request checked against its card, with nothing left open. told: its price, where that is known."""
+    """A request checked against its card, with nothing left open.
+
+    order: of the first video, where it asks for several. told: the price of all, where that is known.
+    """
 
     request: Synthesis
     family: HostedFamily
@@ -59,13 +62,27 @@ def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
     check_fields(request, card)
     settled, notes = settle(request, card)
     output = output_of(settled)
-    check_output(output, overwrite=request.overwrite)
-    check_not_input(output, *(getattr(request, name, None) for name in FILES))
+    for each in numbered(output, request.count):
+        check_output(each, overwrite=request.overwrite)
+        check_not_input(each, *(getattr(request, name, None) for name in FILES))
     files, uploads = _files(request, card, folder, notes)
     order = replace(family.order(settled, card, options, files), uploads=uploads)
-    told = estimate(card, order.priced) if order.priced else None
+    told = estimate(card, order.priced, request.count) if order.priced else None
     check_affordable(card, told, most(request.max_cost))
     return Prepared(settled.model_copy(update={"output": output}), family, card, order, told, notes)
+
+
+def takes(request: Synthesis) -> list[Synthesis]:
+    """A request for each of the videos that `count` asks for: each is a job of its own."""
+    made: list[Synthesis] = []
+    for number, output in enumerate(numbered(output_of(request), request.count)):
+        update: dict[str, Any] = {"count": 1, "output": output}
+        if request.seed is not None:
+            update["seed"] = request.seed + number
+        if isinstance(request, Edit) and request.compare is not None:
+            update["compare"] = numbered(request.compare, request.count)[number]
+        made.append(request.model_copy(update=update))
+    return made
 
 
 def host(
