@@ -1,0 +1,140 @@
+"""What Google's services say where they refuse: a `google.rpc.Status` as JSON, https://google.aip.dev/193.
+
+    {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": text, "details": [{"@type": …}, …]}}
+
+The status alone misleads: a key that is not valid is a 400, credits that are used up and too much at once are
+both 429, and a model that is gone and a file that never was are both 404.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from moviola.errors import (
+    HostedError,
+    InvalidInputError,
+    ModelRetiredError,
+    ModeratedError,
+    NotAuthorizedError,
+    ProviderDownError,
+    QuotaError,
+    RateLimitedError,
+)
+from moviola.hosted import replies
+from moviola.hosted.replies import one_line, words_of
+from moviola.hosted.transport import Reply
+
+_STATUS = {
+    1: 499,
+    3: 400,
+    4: 504,
+    5: 404,
+    7: 403,
+    8: 429,
+    9: 400,
+    10: 409,
+    11: 400,
+    12: 501,
+    14: 503,
+    16: 401,
+}
+"""Of HTTP, by the codes of gRPC that stand in errors within good answers; all else is 500."""
+
+_BAD_KEY = ("API_KEY_INVALID", "API_KEY_EXPIRED", "ACCESS_TOKEN_EXPIRED")
+
+_USED_UP = ("billing", "credits", "per day", "perday", "limit: 0")
+"""In the words or the quotas of a 429 that no waiting of ours helps with."""
+
+_MODERATED = ("responsible ai", "usage guidelines", "safety", "prohibited", "sensitive words")
+
+
+def refusal(provider: str, reply: Reply, successor: str | None = None) -> HostedError:
+    """The error for a reply that is not good. successor: id of the model that is told in place of one that is
+    gone."""
+    error = _error(reply)
+    words = one_line(str(error.get("message") or words_of(reply)))
+    details = list(_details(error))
+    reasons = {detail.get("reason") for detail in details}
+    lower = words.lower()
+    if reasons.intersection(_BAD_KEY) or "api key not valid" in lower:
+        return NotAuthorizedError(f"{provider}: {words}")
+    if "BILLING_DISABLED" in reasons:
+        return QuotaError(f"{provider}: {words}")
+    if reply.status == 429:
+        quotas = " ".join(_quotas(details)).lower()
+        if any(sign in lower or sign in quotas for sign in _USED_UP) and "per minute" not in lower:
+            return QuotaError(f"{provider}: {words}")
+        after = reply.after()
+        return RateLimitedError(f"{provider}: {words}", _delay(details) if after is None else after)
+    if reply.status == 404 and "model" in lower:
+        instead = f"; use {successor}" if successor else ""
+        return ModelRetiredError(
+            f"{provider} has no such model for you, or no more: {words}{instead}", successor
+        )
+    if reply.status == 400 and is_moderation(words):
+        return ModeratedError(f"{provider} refuses what it sees: {words}", "input")
+    wrong = next((field for detail in details for field in _fields(detail)), None)
+    if reply.status == 400 and wrong is not None:
+        return InvalidInputError(f"{provider} does not take {wrong}: {words}", wrong)
+    return replies.refusal(provider, reply, words)
+
+
+def failure(provider: str, error: Mapping[str, Any]) -> HostedError:
+    """The same for an error within a good answer, whose code is one of gRPC or of HTTP."""
+    code = error.get("code")
+    status = _STATUS.get(code, code if code >= 400 else 500) if isinstance(code, int) else 500
+    return refusal(provider, Reply(status, {}, json.dumps({"error": dict(error)}).encode(), ""))
+
+
+def is_moderation(words: str) -> bool:
+    """Whether a message is of what moderation stopped; there is no code for it."""
+    return any(sign in words.lower() for sign in _MODERATED)
+
+
+def _error(reply: Reply) -> Mapping[str, Any]:
+    try:
+        said = reply.json()
+    except ProviderDownError:
+        return {}
+    if isinstance(said, list) and said:
+        said = said[0]
+    error = said.get("error") if isinstance(said, Mapping) else None
+    return error if isinstance(error, Mapping) else {}
+
+
+def _details(error: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    details = error.get("details")
+    if isinstance(details, list):
+        yield from (detail for detail in details if isinstance(detail, Mapping))
+
+
+def _quotas(details: list[Mapping[str, Any]]) -> Iterator[str]:
+    for detail in details:
+        for violation in _list(detail, "violations"):
+            yield f"{violation.get('quotaId')} {violation.get('quotaMetric')}"
+
+
+def _fields(detail: Mapping[str, Any]) -> Iterator[str]:
+    for violation in _list(detail, "fieldViolations"):
+        if violation.get("field"):
+            yield str(violation["field"])
+
+
+def _list(detail: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    entries = detail.get(name)
+    if isinstance(entries, list):
+        yield from (entry for entry in entries if isinstance(entry, Mapping))
+
+
+def _delay(details: list[Mapping[str, Any]]) -> float | None:
+    """Seconds of a `google.rpc.RetryInfo`: "34.5s"."""
+    for detail in details:
+        said = detail.get("retryDelay")
+        if isinstance(said, str) and said.endswith("s"):
+            try:
+                return max(0.0, float(said[:-1]))
+            except ValueError:
+                continue
+    return None
