@@ -254,3 +254,17 @@ class TestConversing:
             line.converse("http://127.0.0.1:9", secrets={}, json={}),
         ):
             pass
+
+
+def test_a_reply_with_a_file_in_it_may_be_larger(provider, line):
+    provider.answers = Answer(body=b"x" * 1500)
+    assert len(line.ask("GET", f"{provider.url}/x", most_bytes=1500).body) == 1500
+    with pytest.raises(ProviderDownError, match="at most 1400 are read"):
+        line.ask("GET", f"{provider.url}/x", most_bytes=1400)
+
+
+def test_and_may_take_as_much_longer(provider, line):
+    provider.answers = Answer(body=b"x" * 12, drip=0.1)
+    with pytest.raises(ProviderDownError, match="did not finish"):
+        line.ask("GET", f"{provider.url}/x")
+    assert line.ask("GET", f"{provider.url}/x", most_bytes=3000).body == b"x" * 12

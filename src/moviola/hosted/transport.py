@@ -194,7 +194,7 @@ class Transport:
         answer in the 500s leaves open too; ProviderDownError where nothing was sent; RequestError offline.
         """
         try:
-            reply = self._send(self._fresh, "POST", url, secrets, headers or {}, body)
+            reply = self._send(self._fresh, "POST", url, secrets, headers or {}, body, self._most)
         except _UnsentError as error:
             raise ProviderDownError(str(error)) from error
         except _BrokenError as error:
@@ -212,15 +212,18 @@ class Transport:
         *,
         secrets: Secrets | None = None,
         headers: Mapping[str, str] | None = None,
+        most_bytes: int | None = None,
         **body: Any,
     ) -> Reply:
         """Any other request, once, whatever its status.
 
         body: `json`, `content` (bytes or an open file), or `data` and `files`, as httpx takes them.
+        most_bytes: of a reply with a file in it, which may take as much longer as it may be larger.
         Raises ProviderDownError where no whole reply came; RequestError offline.
         """
+        most = self._most if most_bytes is None else most_bytes
         try:
-            return self._send(self._client, method, url, secrets or {}, headers or {}, body)
+            return self._send(self._client, method, url, secrets or {}, headers or {}, body, most)
         except (_UnsentError, _BrokenError) as error:
             raise ProviderDownError(str(error)) from error
 
@@ -276,7 +279,7 @@ class Transport:
                 yield _pieces(answer, url)
                 return
             try:
-                content = self._content(answer)
+                content = self._content(answer, self._most)
             except (httpx.HTTPError, _BrokenError) as error:
                 raise UnknownOutcomeError(
                     f"{request.url.host} answers with status {answer.status_code} and breaks off"
@@ -291,6 +294,7 @@ class Transport:
         secrets: Secrets,
         headers: Mapping[str, str],
         body: Mapping[str, Any],
+        most: int,
     ) -> Reply:
         request = client.build_request(method, _address(url), headers={**headers, **secrets}, **body)
         try:
@@ -300,30 +304,28 @@ class Transport:
         except httpx.HTTPError as error:
             raise _BrokenError(_told(error, url)) from error
         try:
-            content = self._content(answer)
+            content = self._content(answer, most)
         except httpx.HTTPError as error:
             raise _BrokenError(_told(error, url)) from error
         finally:
             answer.close()
         return Reply(answer.status_code, dict(answer.headers), _hidden(content, secrets), request.url.host)
 
-    def _content(self, answer: httpx.Response) -> bytes:
-        host = answer.request.url.host
+    def _content(self, answer: httpx.Response, most: int) -> bytes:
+        host, whole = answer.request.url.host, self._whole * max(1.0, most / self._most)
         if answer.headers.get("Content-Encoding", "identity") != "identity":
             # A small reply can be unpacked to one that fills the memory.
             raise _BrokenError(f"{host} sends a packed answer to a question for a plain one")
         said = answer.headers.get("Content-Length", "")
-        if said.isdecimal() and int(said) > self._most:
-            raise _BrokenError(f"{host} sends {said} bytes where at most {self._most} are read")
+        if said.isdecimal() and int(said) > most:
+            raise _BrokenError(f"{host} sends {said} bytes where at most {most} are read")
         held, began = bytearray(), self.clock.steady()
         for chunk in answer.iter_raw():
             held += chunk
-            if len(held) > self._most:
-                raise _BrokenError(
-                    f"{host} sends more than the {self._most} bytes that are read of an answer"
-                )
-            if self.clock.steady() - began > self._whole:
-                raise _BrokenError(f"{host} did not finish its answer in {self._whole:g} s")
+            if len(held) > most:
+                raise _BrokenError(f"{host} sends more than the {most} bytes that are read of an answer")
+            if self.clock.steady() - began > whole:
+                raise _BrokenError(f"{host} did not finish its answer in {whole:g} s")
         return bytes(held)
 
 
