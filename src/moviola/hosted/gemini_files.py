@@ -64,21 +64,33 @@ class GeminiFiles:
         Raises a passing ProviderDownError while Google prepares it: ask again. InvalidInputError where it
         cannot be read as what it is; another HostedError; InputError where it is not here.
         """
-        # A file that Google does not have it calls forbidden too.
-        reply = self.transport.ask(
-            "GET", f"{self.server}/v1beta/files/{self._id(file)}", secrets=self._secrets
-        )
-        held = self._brought(file) if reply.status in (403, 404) else self._good(reply).fields()
+        held = self.shown(self._id(file))
+        if held is None:
+            held = self._brought(file)
         match held.get("state"):
             case "FAILED":
-                error = held.get("error")
-                words = one_line(str(error.get("message", ""))) if isinstance(error, Mapping) else ""
                 raise InvalidInputError(
-                    f"{NAME} can make nothing of {Path(file.path).name}: {words or 'no reason given'}"
+                    f"{NAME} can make nothing of {Path(file.path).name}: {why_failed(held)}"
                 )
             case "ACTIVE" if isinstance(held.get("uri"), str):
-                return Uploaded(held["uri"], _time(held.get("expirationTime"), self.transport.clock.now()))
+                return Uploaded(held["uri"], self.expires(held))
         raise ProviderDownError(f"{NAME} still prepares {Path(file.path).name}")
+
+    def shown(self, id: str) -> Mapping[str, Any] | None:
+        """What Google says of a file; None where it has none of that id, or not for this key.
+
+        Raises HostedError.
+        """
+        reply = self.transport.ask("GET", f"{self.server}/v1beta/files/{id}", secrets=self._secrets)
+        # A file that it does not have it calls forbidden too.
+        return None if reply.status in (403, 404) else self._good(reply).fields()
+
+    def expires(self, held: Mapping[str, Any]) -> float:
+        """When a file will be gone, in seconds since 1970. Google tells it finer than a microsecond."""
+        try:
+            return datetime.fromisoformat(str(held.get("expirationTime"))).timestamp()
+        except ValueError:
+            return self.transport.clock.now() + _KEPT
 
     def _id(self, file: Upload) -> str:
         """At most 40 lower-case letters and digits.
@@ -133,9 +145,8 @@ class GeminiFiles:
         return refusal(NAME, reply)
 
 
-def _time(said: Any, now: float) -> float:
-    """Seconds since 1970 of an RFC 3339 time, which may be finer than a microsecond."""
-    try:
-        return datetime.fromisoformat(str(said)).timestamp()
-    except ValueError:
-        return now + _KEPT
+def why_failed(held: Mapping[str, Any]) -> str:
+    """Why a file is FAILED, as far as Google says it."""
+    error = held.get("error")
+    words = one_line(str(error.get("message") or "")) if isinstance(error, Mapping) else ""
+    return words or "no reason given"

@@ -9,6 +9,7 @@ both 429, and a model that is gone and a file that never was are both 404.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,12 +43,32 @@ _STATUS = {
 }
 """Of HTTP, by the codes of gRPC that stand in errors within good answers; all else is 500."""
 
+_NAMED = {
+    "invalid_request": 400,
+    "invalid_argument": 400,
+    "failed_precondition": 400,
+    "unauthenticated": 401,
+    "permission_denied": 403,
+    "not_found": 404,
+    "resource_exhausted": 429,
+    "unavailable": 503,
+    "deadline_exceeded": 504,
+}
+"""The same, by the names that stand there in place of a number, at the end of an address or alone."""
+
 _BAD_KEY = ("API_KEY_INVALID", "API_KEY_EXPIRED", "ACCESS_TOKEN_EXPIRED")
 
 _USED_UP = ("billing", "credits", "per day", "perday", "limit: 0")
 """In the words or the quotas of a 429 that no waiting of ours helps with."""
 
-_MODERATED = ("responsible ai", "usage guidelines", "safety", "prohibited", "sensitive words")
+_MODERATED = re.compile(
+    r"responsible ai|usage guidelines|sensitive words|prohibited[ _]content|blocklist|\bspii\b"
+    r"|\bblocked\b[^.]*\b(safety|polic)|^(image_)?safety$",
+    re.IGNORECASE,
+)
+"""In words or a code. A field has `safety` in its name too, and keys are said to be `blocked`."""
+
+_SENT = re.compile(r"\b(prompt|input|image you)\b", re.IGNORECASE)
 
 
 def refusal(provider: str, reply: Reply, successor: str | None = None) -> HostedError:
@@ -73,8 +94,8 @@ def refusal(provider: str, reply: Reply, successor: str | None = None) -> Hosted
         return ModelRetiredError(
             f"{provider} has no such model for you, or no more: {words}{instead}", successor
         )
-    if reply.status == 400 and is_moderation(words):
-        return ModeratedError(f"{provider} refuses what it sees: {words}", "input")
+    if reply.status == 400 and _MODERATED.search(words):
+        return ModeratedError(f"{provider} refuses what it was sent: {words}", "input")
     wrong = next((field for detail in details for field in _fields(detail)), None)
     if reply.status == 400 and wrong is not None:
         return InvalidInputError(f"{provider} does not take {wrong}: {words}", wrong)
@@ -82,15 +103,16 @@ def refusal(provider: str, reply: Reply, successor: str | None = None) -> Hosted
 
 
 def failure(provider: str, error: Mapping[str, Any]) -> HostedError:
-    """The same for an error within a good answer, whose code is one of gRPC or of HTTP."""
-    code = error.get("code")
-    status = _STATUS.get(code, code if code >= 400 else 500) if isinstance(code, int) else 500
+    """The same for an error within a good answer, whose code is a number of gRPC or HTTP, or a name."""
+    code, words = error.get("code"), one_line(str(error.get("message") or ""))
+    name = code.rpartition("/")[2].lower() if isinstance(code, str) else ""
+    if _MODERATED.search(words) or _MODERATED.search(name):
+        said = f"{provider} refuses what it sees: {words or 'no reason given'}"
+        return ModeratedError(said, "input" if _SENT.search(words) else None)
+    status = _NAMED.get(name, 500)
+    if isinstance(code, int):
+        status = code if code >= 400 else _STATUS.get(code, 500)
     return refusal(provider, Reply(status, {}, json.dumps({"error": dict(error)}).encode(), ""))
-
-
-def is_moderation(words: str) -> bool:
-    """Whether a message is of what moderation stopped; there is no code for it."""
-    return any(sign in words.lower() for sign in _MODERATED)
 
 
 def _error(reply: Reply) -> Mapping[str, Any]:
