@@ -1,15 +1,20 @@
 """Google's own client as the judge: of the bodies that are sent, and of the fakes that answer them."""
 
+import gzip
+import json
+from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import pytest
 
 genai = pytest.importorskip("google.genai")
 
-from google.genai import errors, interactions  # noqa: E402
+from google.genai import errors, interactions, types  # noqa: E402
+from google.oauth2.credentials import Credentials  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 
 from fake_gemini_omni import FakeGeminiOmni, refused  # noqa: E402
+from fake_vertex import FakeVertex  # noqa: E402
 from moviola import registry  # noqa: E402
 from moviola.hosted.service import Given  # noqa: E402
 from moviola.hosted.shaping import settle  # noqa: E402
@@ -142,3 +147,138 @@ class TestTheFakeOfOmni:
             client.interactions.create(model="gemini-omni-1.1-flash", input="a", background=True)
         with pytest.raises(errors.ClientError, match="permission"):
             client.files.get(name="files/none")
+
+
+SPEC = Path(__file__).parents[3] / "shared/reference/specs/vertex-aiplatform-v1beta1-discovery.json.gz"
+
+VISION = "CloudAiLargeModelsVisionGenerateVideo"
+
+
+@pytest.fixture(scope="module")
+def schemas():
+    if not SPEC.exists():
+        pytest.skip("Google's discovery document is not here")
+    return json.loads(gzip.decompress(SPEC.read_bytes()))["schemas"]
+
+
+PICTURE = {"bytesBase64Encoded": "YQ==", "mimeType": "image/png"}
+
+
+def veo_orders():
+    """As they are sent, with what the client is asked for to send the same."""
+    png, given = Given("asset:1", "image/png"), types.Image(image_bytes=b"a", mime_type="image/png")
+    for model in ("veo/3.1", "veo/3.1-fast", "veo/3.1-lite"):
+        _, card = registry.find(model)
+        for size in card.limits.sizes:
+            for seconds in card.limits.durations:
+                yield order(model, Generate, {}, {"size": size, "seconds": seconds}, {}), {}
+        fields, options = {"image": "a", "audio": False, "seed": 7}, {"resize": "crop"}
+        yield order(model, Generate, {"image": png}, fields, options), {"image": given}
+        options = {
+            "person_generation": "allow_all",
+            "compression": "lossless",
+            "storage_uri": "gs://bucket/x",
+        }
+        yield order(model, Generate, {}, {"negative_prompt": "rain"}, options), {}
+        if "reference" in card.takes:
+            both, fields = {"image": png, "last_image": png}, {"image": "a", "last_image": "b"}
+            yield order(model, Generate, both, fields, {}), {"image": given, "last_frame": given}
+            asset = types.VideoGenerationReferenceImage(image=given, reference_type="asset")
+            made = order(model, Generate, {"reference": png}, {"reference": "a", "seconds": 8}, {})
+            yield made, {"reference_images": [asset]}
+
+
+class TestVeo:
+    @pytest.fixture
+    def vertex(self):
+        with FakeVertex() as there:
+            there.runs = 0
+            yield there
+
+    @pytest.fixture
+    def client(self, vertex):
+        return genai.Client(
+            vertexai=True,
+            project="a-project",
+            location="us-central1",
+            credentials=Credentials(token=vertex.token),
+            http_options={"base_url": vertex.url, "api_version": "v1", "retry_options": {"attempts": 1}},
+        )
+
+    def asked(self, client, made, pictures):
+        said = made.body["parameters"]
+        config = types.GenerateVideosConfig(
+            number_of_videos=said["sampleCount"],
+            duration_seconds=said["durationSeconds"],
+            aspect_ratio=said["aspectRatio"],
+            resolution=said["resolution"],
+            generate_audio=said["generateAudio"],
+            negative_prompt=said.get("negativePrompt"),
+            seed=said.get("seed"),
+            person_generation=said.get("personGeneration"),
+            compression_quality=said.get("compressionQuality"),
+            resize_mode=said.get("resizeMode"),
+            output_gcs_uri=said.get("storageUri"),
+            **{name: value for name, value in pictures.items() if name != "image"},
+        )
+        source = types.GenerateVideosSource(
+            prompt=made.body["instances"][0]["prompt"], image=pictures.get("image")
+        )
+        return client.models.generate_videos(model=made.model, source=source, config=config)
+
+    def test_every_body_is_what_the_client_sends(self, vertex, client):
+        orders = list(veo_orders())
+        assert len(orders) > 40
+        for made, pictures in orders:
+            self.asked(client, made, pictures)
+            theirs = vertex.asked[-1]
+            ours = json.dumps(made.body).replace("asset:1", PICTURE["bytesBase64Encoded"])
+            assert lowered(theirs.json) == lowered(json.loads(ours))
+            assert theirs.place.endswith(f"/publishers/google/models/{made.model}:predictLongRunning")
+
+    @pytest.mark.parametrize("options", [{}, {"storage_uri": "gs://bucket/x"}])
+    def test_the_client_makes_looks_and_parses(self, vertex, client, options):
+        operation = self.asked(client, order("veo/3.1", Generate, {}, {}, options), {})
+        assert operation.name in vertex.jobs
+        operation = client.operations.get(operation)
+        (made,) = operation.response.generated_videos
+        assert made.video.video_bytes == (None if options else b"a film")
+        assert made.video.uri == ("gs://bucket/x/1/sample_0.mp4" if options else None)
+
+    def test_the_client_sees_what_was_kept_back(self, vertex, client):
+        vertex.ending = {"response": {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["no"]}}
+        operation = self.asked(client, order("veo/3.1", Generate, {}, {}, {}), {})
+        response = client.operations.get(operation).response
+        assert (response.rai_media_filtered_count, response.rai_media_filtered_reasons) == (1, ["no"])
+
+    def test_googles_discovery_document_knows_what_is_sent(self, schemas):
+        request = schemas["GoogleCloudAiplatformV1beta1PredictLongRunningRequest"]["properties"]
+        picture = schemas[f"{VISION}RequestImage"]["properties"]
+        for made, _ in veo_orders():
+            assert made.body.keys() <= request.keys()
+            (instance,) = made.body["instances"]
+            references = [one["image"] for one in instance.get("referenceImages", ())]
+            for image in [instance.get("image"), instance.get("lastFrame"), *references]:
+                assert image is None or image.keys() <= picture.keys()
+
+    def test_and_what_the_fake_answers(self, vertex, client, schemas):
+        made = order("veo/3.1", Generate, {}, {}, {})
+        name = self.asked(client, made, {}).name
+        said = vertex._said(name, vertex.jobs[name])
+        assert said.keys() <= schemas["GoogleLongrunningOperation"]["properties"].keys()
+        known = schemas[f"{VISION}Response"]["properties"].keys()
+        assert said["response"].keys() - {"@type"} <= known
+        (video,) = said["response"]["videos"]
+        assert video.keys() <= schemas[f"{VISION}ResponseVideo"]["properties"].keys()
+
+
+def lowered(value):
+    """Without the case of words: the client takes those of fixed sets in any."""
+    match value:
+        case dict():
+            return {name: lowered(inner) for name, inner in value.items()}
+        case list():
+            return [lowered(inner) for inner in value]
+        case str() if value.isupper():
+            return value.lower()
+    return value
