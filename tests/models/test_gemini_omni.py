@@ -132,7 +132,7 @@ def test_a_seed_is_passed_on():
         (lambda: order(options={"seconds": 5}), "of an extension"),
         (lambda: edit({"task": "text_to_video"}), "one of edit, extend, upscale here"),
         (lambda: edit({"seconds": 5}), "of an extension"),
-        (lambda: edit(size="100x100"), "makes 1280x720, .*, not 100x100"),
+        (lambda: edit(size="100x100"), "the nearest is 640x360"),
     ],
 )
 def test_what_it_cannot_do_is_said_before_anything_is_sent(make, words):
@@ -159,6 +159,13 @@ def test_options_are_checked(options):
 def test_prices_are_those_of_the_tokens(fields, usd):
     _, card = registry.find("gemini-omni")
     assert estimate(card, order(**fields).priced).money.usd == Decimal(usd)
+
+
+def test_an_edit_costs_as_its_video_is_long():
+    _, card = registry.find("gemini-omni")
+    clip = {"video": Given("asset:2", "video/mp4", seconds=4.0)}
+    assert estimate(card, order(clip, Edit).priced).money.usd == Decimal("0.4056")
+    assert order(clip, Edit, {"task": "extend"}).priced == {}
 
 
 def test_an_estimate_is_never_below_what_the_tokens_cost():

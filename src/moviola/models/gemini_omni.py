@@ -190,7 +190,9 @@ def order(request: Synthesis, card: ModelCard, options: Options, files: Mapping[
         body["generation_config"] = config
     if options.previous is not None:
         body["previous_interaction_id"] = options.previous
-    return Order(PROVIDER, _name(card), task or request.verb, body, priced=_priced(request, form, options))
+    return Order(
+        PROVIDER, _name(card), task or request.verb, body, priced=_priced(request, form, task, files)
+    )
 
 
 def _name(card: ModelCard) -> str:
@@ -202,9 +204,6 @@ def _form(request: Synthesis, card: ModelCard, task: str | None, options: Option
     """How large and how long: an edit has the length and the shape of its video."""
     form: dict[str, str] = {}
     if request.size is not None:
-        if request.size not in card.limits.sizes:
-            sizes = ", ".join(f"{width}x{height}" for width, height in card.limits.sizes)
-            raise RequestError(f"size: {card.id} makes {sizes}, not {request.size[0]}x{request.size[1]}")
         form["resolution"] = _RESOLUTIONS[min(request.size)]
     if options.seconds is not None:
         if task != "extend":
@@ -248,11 +247,16 @@ def _content(field: str, file: Given) -> dict[str, Any]:
     return content
 
 
-def _priced(request: Synthesis, form: Mapping[str, str], options: Options) -> dict[str, Any]:
-    """Nothing of an edit: its length is its video's."""
-    if not isinstance(request, Generate) or options.previous is not None:
-        return {}
-    return {"seconds": request.seconds, "resolution": form["resolution"]}
+def _priced(
+    request: Synthesis, form: Mapping[str, str], task: str | None, files: Mapping[str, Given]
+) -> dict[str, Any]:
+    """What is made has the length that is asked for; what is edited, that of its video."""
+    seconds = None
+    if isinstance(request, Edit) and task == "edit":
+        seconds = files["video"].seconds
+    elif isinstance(request, Generate) and task not in _EDITS:
+        seconds = request.seconds
+    return {} if seconds is None else {"seconds": seconds, "resolution": form.get("resolution", "720p")}
 
 
 def service(order: Order, transport: Transport) -> GeminiInteractions:
