@@ -278,10 +278,14 @@ class Embedding(_Facts):
 
 
 class Price(_Facts):
-    """A line of a provider's price list, which holds where every field in `when` has that value."""
+    """A line of a provider's price list, which holds where every field in `when` has that value.
+
+    Of a million tokens `when` says `of` which kind: prompt, cached prompt (read before; as prompt where there
+    is no such line), or answer.
+    """
 
     usd: Decimal
-    per: Literal["video", "second"]
+    per: Literal["video", "second", "million tokens"]
     when: Mapping[str, Any] = Field(default_factory=dict)
     source: str
     date: str = Field(description="when the list was read: YYYY-MM-DD")

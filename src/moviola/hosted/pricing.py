@@ -26,17 +26,35 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens. prompt: that were read, `cached` of them not for the first time. answer: that were said."""
+
+    prompt: int
+    answer: int
+    cached: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.prompt + other.prompt, self.answer + other.answer, self.cached + other.cached)
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
-    """price: the line of the list that it is made by. count: how many videos."""
+    """prices: the lines of the list that it is made by. count: how many videos."""
 
     money: Money
-    price: Price
-    count: int
+    prices: tuple[Price, ...]
+    count: int = 1
 
     def __str__(self) -> str:
         """One line, with where the price is from: lists change."""
         many = f" for {self.count} videos" if self.count > 1 else ""
-        return f"about {self.money}{many} (${self.price.usd} a {self.price.per}, as of {self.price.date})"
+        lines = " and ".join(map(_line, self.prices))
+        return f"about {self.money}{many} ({lines}, as of {self.prices[0].date})"
+
+
+def _line(price: Price) -> str:
+    of = f" of {price.when['of']}" if "of" in price.when else ""
+    return f"${price.usd} a {price.per}{of}"
 
 
 def estimate(card: ModelCard, asked: Mapping[str, Any], count: int = 1) -> Estimate | None:
@@ -46,9 +64,29 @@ def estimate(card: ModelCard, asked: Mapping[str, Any], count: int = 1) -> Estim
     """
     for price in card.prices:
         if all(asked.get(name) == value for name, value in price.when.items()):
-            units = Decimal(str(asked["seconds"])) if price.per == "second" else Decimal(1)
-            return Estimate(Money(price.usd * units * count), price, count)
+            return Estimate(Money(price.usd * _units(price, asked) * count), (price,), count)
     return None
+
+
+def _units(price: Price, asked: Mapping[str, Any]) -> Decimal:
+    match price.per:
+        case "second":
+            return Decimal(str(asked["seconds"]))
+        case "million tokens":
+            return Decimal(asked["tokens"]) / 10**6
+    return Decimal(1)
+
+
+def talking(card: ModelCard, used: Usage) -> Estimate | None:
+    """What tokens cost that are read and said. None where the card has no price for them."""
+    fresh = estimate(card, {"of": "prompt", "tokens": used.prompt - used.cached})
+    again = estimate(card, {"of": "cached prompt", "tokens": used.cached}) or estimate(
+        card, {"of": "prompt", "tokens": used.cached}
+    )
+    said = estimate(card, {"of": "answer", "tokens": used.answer})
+    if fresh is None or again is None or said is None:
+        return None
+    return Estimate(Money(fresh.money.usd + again.money.usd + said.money.usd), (*fresh.prices, *said.prices))
 
 
 def check_affordable(card: ModelCard, told: Estimate | None, most_usd: Decimal | None) -> None:
