@@ -9,7 +9,7 @@ from moviola.card import ModelCard, Size
 from moviola.errors import ModelRetiredError, RequestError
 from moviola.geometry import allowed_size, cut_off
 from moviola.presets import worded
-from moviola.tasks import Generate, Synthesis
+from moviola.tasks import Generate, Synthesis, Task
 
 _MEANINGLESS = ("weights", "device", "dtype", "memory", "preview", "steps")
 """Fields that mean nothing where others run the model."""
@@ -29,14 +29,19 @@ def check_offered(card: ModelCard) -> None:
         )
 
 
+def check_meant(request: Task, card: ModelCard) -> None:
+    """Raises RequestError for fields that say how a model is run on this machine."""
+    for name in _MEANINGLESS:
+        if getattr(request, name, None) is not None:
+            raise RequestError(f"{card.id} runs at a provider, and so has no {name}; leave it out")
+
+
 def settle(request: Synthesis, card: ModelCard) -> tuple[Synthesis, list[str]]:
     """The request with the model's own size and length filled in, and notes on what was chosen.
 
     Raises RequestError for what the model cannot do, naming the nearest it can: with `fit` that is taken.
     """
-    for name in _MEANINGLESS:
-        if getattr(request, name) is not None:
-            raise RequestError(f"{card.id} runs at a provider, and so has no {name}; leave it out")
+    check_meant(request, card)
     if request.speed != "exact":
         raise RequestError(f"{card.id} runs at a provider, and so has no speed {request.speed}; leave it out")
     notes: list[str] = []

@@ -70,9 +70,9 @@ def make_room(folder: Path, need: int, name: str, variable: str) -> None:
         )
 
 
-def forget_oldest(folder: Path, limit: int) -> None:
-    """Remove safetensors from a folder until `limit` bytes are left, the longest unused first."""
-    kept = [(path.stat(), path) for path in folder.glob("*.safetensors")]
+def forget_oldest(folder: Path, limit: int, kind: str = "safetensors") -> None:
+    """Remove files of a kind from a folder until `limit` bytes are left, the longest unused first."""
+    kept = [(path.stat(), path) for path in folder.glob(f"*.{kind}")]
     kept.sort(key=lambda entry: entry[0].st_mtime_ns, reverse=True)
     held = 0
     for facts, path in kept:
