@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from moviola.card import ModelCard
+from moviola.card import ModelCard, Understanding
 from moviola.frames import Frames
 from moviola.plan.plan import Plan
 from moviola.tasks.recognizing import Seen
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from moviola.clip import Clip
     from moviola.hosted.service import Given, Order, Service
+    from moviola.hosted.till import Till
     from moviola.hosted.transport import Transport
     from moviola.tasks import Task
     from moviola.understanding.speaker import Speaker
@@ -260,10 +261,20 @@ class HostedFamily(Family, Protocol):
 
 @runtime_checkable
 class HostedSpeakerFamily(Family, Protocol):
-    """A family whose models see and speak at a provider."""
+    """A family whose models see and speak at a provider.
 
-    def speaker(self, card: ModelCard, options: Any, transport: Transport) -> Speaker:
-        """The model, with the user's key. Raises NotAuthorizedError without one."""
+    It may have `named(model)`, the card of a model that any name after the family's stands for.
+    """
+
+    def facts(self, card: ModelCard, options: Any) -> Understanding:
+        """How the model is fed with these options; no key is needed."""
+        ...
+
+    def speaker(self, card: ModelCard, options: Any, till: Till) -> Speaker:
+        """The model, with the user's key. Raises NotAuthorizedError without one.
+
+        till: where all its questions are asked; it has the line for what costs nothing.
+        """
         ...
 
 

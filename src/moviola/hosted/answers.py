@@ -1,0 +1,86 @@
+"""Answers that were paid for, kept on disk: who asks the same again is not asked to pay again.
+
+Each lies in a file of its own, HASH.json with mode 600, by the hash of all that decides it. What was not used
+for the longest goes first. A folder that cannot be written keeps nothing, and is no error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from moviola.hosted.service import Value
+from moviola.weights.disk import forget_oldest
+
+LIMIT = 256 * 2**20
+"""Bytes that are kept: some hundred thousand answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Value):
+    """A whole answer. Tokens are those the provider reports, None where it does not; cached: of the prompt's,
+    that it had read before. cut: whether the answer met the longest it may be."""
+
+    text: str
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    cached_tokens: int = 0
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """asked: when it was paid for."""
+
+    heard: Heard
+    asked: datetime
+
+
+class Answers:
+    """Those in a folder, which need not be there yet."""
+
+    def __init__(self, folder: Path, limit: int = LIMIT) -> None:
+        self._folder, self._limit = folder, limit
+
+    def recall(self, decided_by: Sequence[str | bytes]) -> Kept | None:
+        """The answer that all this decides; None where it is not kept, or damaged."""
+        path = self._path(decided_by)
+        try:
+            held = json.loads(path.read_bytes())
+            kept = Kept(Heard(**held["heard"]), datetime.fromisoformat(held["asked"]))
+            os.utime(path)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return kept
+
+    def keep(self, decided_by: Sequence[str | bytes], heard: Heard, now: float, **facts: Any) -> None:
+        """now: when it was asked, in seconds since 1970. facts: what else a reader may want to know of it."""
+        path = self._path(decided_by)
+        asked = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+        written = json.dumps({**facts, "asked": asked, "heard": heard.json()}, ensure_ascii=False, indent=1)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(written.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+            forget_oldest(self._folder, self._limit, "json")
+        except OSError:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+    def _path(self, decided_by: Sequence[str | bytes]) -> Path:
+        content = hashlib.sha256()
+        for part in decided_by:
+            encoded = part.encode() if isinstance(part, str) else part
+            content.update(b"%d:%b" % (len(encoded), encoded))
+        return self._folder / f"{content.hexdigest()}.json"
