@@ -3,46 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moviola import registry
 from moviola.card import ModelCard
 from moviola.card import Understanding as Facts
 from moviola.clip import Clip
-from moviola.errors import RequestError
+from moviola.errors import InputError, RequestError
+from moviola.hosted.pricing import Estimate, check_affordable, talking
+from moviola.hosted.shaping import check_meant, check_offered
 from moviola.media.sink import check_output
 from moviola.media.span import Span
 from moviola.media.text import write_text
-from moviola.model import Event, Events, Note, Result, Setup
+from moviola.model import Event, Events, HostedSpeakerFamily, Note, Result, Setup
 from moviola.plan.machine import this_machine
 from moviola.plan.plan import Wishes
-from moviola.plan.speaking import TALK, choose_speaker, told
+from moviola.plan.speaking import choose_speaker, told
 from moviola.recipe import fingerprint, recipe
 from moviola.roads import captioned
+from moviola.roads.foretelling import foretold, talk_tokens
 from moviola.roads.making import check_not_input, validated
 from moviola.roads.recognizing import at_hand, found
-from moviola.tasks import Answer, Ask, Caption, Understanding
+from moviola.shelf import home
+from moviola.tasks import Answer, Ask, Caption, Captions, Understanding
 from moviola.understanding.asking import form_of
 from moviola.understanding.chat import open_chat
-from moviola.understanding.seeing import QUESTION
 from moviola.understanding.served import CARD, open_server
 from moviola.understanding.speaker import Speaker
 from moviola.understanding.stretches import asked
 from moviola.understanding.work import work
+
+if TYPE_CHECKING:
+    from moviola.hosted.till import Till
+
+Paid = TypeVar("Paid", Answer, Captions)
 
 _ANSWERS = (".txt", ".json")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A speaker, what it is called, and its card."""
+    """A speaker, what it is called, and its card. till: of one at a provider."""
 
     speaker: Speaker
     name: str
     card: ModelCard
+    till: Till | None = None
 
 
 def ask(request: Ask) -> Events:
@@ -55,11 +63,12 @@ def ask(request: Ask) -> Events:
             )
         check_not_input(request.output, *(clip.source.name for clip in clips))
         check_output(request.output, overwrite=request.overwrite)
-    made = yield from opened(request, spans)
-    with closing(work(made.speaker, made.name, request, clips)) as events:
-        for event in events:
-            if isinstance(event, Result) and request.output is not None:
-                event = Result(_written(event.value, request))
+    with ExitStack() as held:
+        made = yield from opened(request, clips, spans, held)
+        for event in held.enter_context(closing(work(made.speaker, made.name, request, clips))):
+            if isinstance(event, Result):
+                answer = yield from _paid(event.value, made)
+                event = Result(answer if request.output is None else _written(answer, request))
             yield event
 
 
@@ -69,8 +78,11 @@ def chat(request: Ask) -> Events:
     Raises MoviolaError.
     """
     clips, spans = _looked_at(request)
-    made = yield from opened(request, spans)
-    yield Result((yield from open_chat(made.speaker, made.name, request, clips)))
+    with ExitStack() as held:
+        made = yield from opened(request, clips, spans, held)
+        talk = yield from open_chat(made.speaker, made.name, request, clips, made.till)
+        talk.closes(held.pop_all())
+    yield Result(talk)
 
 
 def caption(request: Caption) -> Events:
@@ -79,15 +91,16 @@ def caption(request: Caption) -> Events:
     captioned.check(request, clips)
     # One of several may be broken; that is told when it is its turn.
     spans = [asked(clips[0], request.at)] if len(clips) == 1 else []
-    made = yield from opened(request, spans)
-    with closing(work(made.speaker, made.name, request, clips)) as events:
-        for event in events:
-            if isinstance(event, Result) and request.output is not None:
-                inputs = {"videos": [fingerprint(clip.source.name) for clip in clips]}
-                signed = recipe(request, made.card, inputs)
-                event = Result(
-                    (yield from captioned.write_captions(event.value, request, clips, recipe=signed))
-                )
+    with ExitStack() as held:
+        made = yield from opened(request, clips, spans, held)
+        for event in held.enter_context(closing(work(made.speaker, made.name, request, clips))):
+            if isinstance(event, Result):
+                captions = yield from _paid(event.value, made)
+                if request.output is not None:
+                    inputs = {"videos": [fingerprint(clip.source.name) for clip in clips]}
+                    signed = recipe(request, made.card, inputs)
+                    captions = yield from captioned.write_captions(captions, request, clips, recipe=signed)
+                event = Result(captions)
             yield event
 
 
@@ -98,17 +111,39 @@ def _looked_at(request: Ask) -> tuple[list[Clip], list[Span]]:
     return clips, [asked(clip, request.at) for clip in clips]
 
 
-def opened(request: Understanding, spans: Sequence[Span]) -> Generator[Event, None, Opened]:
-    """The speaker that a request names. spans: what it will look at, as far as that is known.
+def price(request: Ask | Caption) -> tuple[ModelCard, Estimate | None]:
+    """About what a request costs, None where that is not known; nothing is sent, and no key is needed.
+
+    Raises MoviolaError.
+    """
+    family, card = registry.find(CARD if request.server is not None else request.model, task=request.verb)
+    if not isinstance(family, HostedSpeakerFamily):
+        return card, None
+    check_offered(card)
+    options = validated(family.Options, request.options, card)
+    clips = [
+        Clip(origin) for origin in (found(request.videos) if isinstance(request, Caption) else request.videos)
+    ]
+    return card, _estimate(card, family.facts(card, options), request, clips)
+
+
+def opened(
+    request: Understanding, clips: Sequence[Clip], spans: Sequence[Span], held: ExitStack
+) -> Generator[Event, None, Opened]:
+    """The speaker that a request names. spans: what it will look at of the clips, as far as that is known.
+    held: keeps open what the speaker needs.
 
     Raises MoviolaError.
     """
     if request.server is not None or request.model == CARD:
         family, card = registry.find(CARD, task=request.verb)
         options: Any = validated(family.Options, request.options, card)
+        check_affordable(card, None, request.max_cost)
         served = open_server(request, options)
         return Opened(served, served.model, card)
     family, card = registry.find(request.model, task=request.verb)
+    if isinstance(family, HostedSpeakerFamily):
+        return (yield from _hosted(family, card, request, clips, held))
     options = validated(family.Options, request.options, card)
     folders, card = yield from at_hand(request, card)
     assert card.understanding is not None
@@ -120,19 +155,51 @@ def opened(request: Understanding, spans: Sequence[Span]) -> Generator[Event, No
     return Opened(model.ready(options, cache=request.cache), card.id, card)
 
 
-def talk_tokens(facts: Facts, request: Understanding, spans: Sequence[Span]) -> int:
-    """About how many tokens a request comes to, and `TALK` at least."""
-    shown = 0
-    for span in spans:
-        seconds = span.stop - span.start
-        if isinstance(request, Caption) and request.dense:
-            seconds = min(seconds, request.longest)
-        pace = request.fps or (None if request.frames else facts.fps)
-        frames = request.frames or (facts.frames if pace is None else ceil(float(pace) * seconds))
-        each = min(frames, facts.max_frames) * (facts.frame_tokens or 0)
-        shown += facts.video_tokens or each
-    shown = shown if request.budget is None else min(shown, request.budget)
-    return min(facts.context, max(TALK, shown + request.max_tokens + QUESTION))
+def _hosted(
+    family: HostedSpeakerFamily,
+    card: ModelCard,
+    request: Understanding,
+    clips: Sequence[Clip],
+    held: ExitStack,
+) -> Generator[Event, None, Opened]:
+    """A speaker at a provider; nothing was sent yet, but what costs nothing."""
+    from moviola.hosted.answers import Answers
+    from moviola.hosted.till import Till
+    from moviola.hosted.transport import Transport
+
+    check_offered(card)
+    check_meant(request, card)
+    options = validated(family.Options, request.options, card)
+    estimated = _estimate(card, family.facts(card, options), request, clips)
+    check_affordable(card, estimated, request.max_cost)
+    if estimated is not None:
+        yield Note(f"costs {estimated}")
+    till = Till(
+        card,
+        held.enter_context(Transport()),
+        answers=Answers(home() / "answers") if request.cache else None,
+        most_usd=request.max_cost,
+    )
+    return Opened(family.speaker(card, options, till), card.id, card, till)
+
+
+def _estimate(
+    card: ModelCard, facts: Facts, request: Understanding, clips: Sequence[Clip]
+) -> Estimate | None:
+    spans: list[Span] = []
+    for clip in clips:
+        # One that cannot be read is told when it is its turn, and costs nothing.
+        with suppress(InputError, RequestError):
+            spans.append(asked(clip, request.at))
+    return talking(card, foretold(facts, request, spans))
+
+
+def _paid(result: Paid, made: Opened) -> Generator[Event, None, Paid]:
+    """With what it cost."""
+    if made.till is None:
+        return result
+    yield from map(Note, made.till.notes())
+    return result.model_copy(update={"cost_usd": made.till.usd})
 
 
 def _written(answer: Answer, request: Ask) -> Answer:

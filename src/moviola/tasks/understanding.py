@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -62,7 +63,16 @@ class Understanding(OnDevice):
     )
     seed: int | None = Field(None, ge=0, le=2**63 - 1, description="of what chance decides")
     system: str | None = Field(None, description="what the model is told before all else; default its own")
-    cache: bool = Field(True, description="keep what was seen of a video on disk, for further questions")
+    cache: bool = Field(
+        True,
+        description="keep what was seen of a video on disk, for further questions, and answers that were "
+        "paid for, so that the same question costs nothing again",
+    )
+    max_cost: Decimal | None = Field(
+        None,
+        ge=0,
+        description="US dollars that are spent at most; what would cost more is refused: 0.50",
+    )
     options: Annotated[
         Mapping[str, Any],
         Short("O"),
@@ -132,6 +142,7 @@ class Answer(BaseModel):
     value: of an answer by a schema, what its JSON says, None where it is none; error: where it does not
         satisfy the schema, in what. attempts: how often it was asked.
     prompt_tokens, answer_tokens: of the last attempt. cut: whether the answer met `max_tokens`.
+    cost_usd: what all of it cost, by the tokens that a provider reports; None where that is not known.
     parts: of a long video, what was found in each part. frames: how many were looked at.
     """
 
@@ -147,6 +158,7 @@ class Answer(BaseModel):
     prompt_tokens: int
     answer_tokens: int
     cut: bool = False
+    cost_usd: Decimal | None = None
     elapsed_seconds: float
     notes: list[str] = Field(default_factory=list)
     output: Path | None = None
@@ -210,13 +222,17 @@ class VideoCaptions(BaseModel):
 
 
 class Captions(BaseModel):
-    """videos: in the order they were given, folders by name. frames: how many were looked at."""
+    """videos: in the order they were given, folders by name. frames: how many were looked at.
+
+    cost_usd: what all of it cost, by the tokens that a provider reports; None where that is not known.
+    """
 
     model: str
     videos: list[VideoCaptions]
     frames: int
     prompt_tokens: int
     answer_tokens: int
+    cost_usd: Decimal | None = None
     elapsed_seconds: float
     output: Path | None = None
 

@@ -140,7 +140,9 @@ def _scenes(
         for scenes in batched(found, request.batch or speaker.batch):
             seen = []
             for scene in scenes:
-                looked_at, notes = see(speaker, _paced(request, speaker.facts, scene), clip, scene)
+                looked_at, notes = see(
+                    speaker, paced(request, speaker.facts, scene[1] - scene[0]), clip, scene
+                )
                 video.notes += [note for note in notes if note not in video.notes]
                 seen.append(looked_at)
             said = speaker.say([([each], question) for each in seen], manner_of(request), request.system)
@@ -149,12 +151,12 @@ def _scenes(
             yield Progress(scenes[-1][1] - span.start, span.stop - span.start, "seconds")
 
 
-def _paced(request: Caption, facts: Understanding, scene: Stretch) -> Caption:
-    """The request for a scene: a model made for some number of frames a video is not shown all of them in a
-    scene of a few seconds."""
+def paced(request: Caption, facts: Understanding, seconds: float) -> Caption:
+    """The request for a scene so long: a model made for some number of frames a video is not shown all of
+    them in a scene of a few seconds."""
     if request.frames is not None or request.fps is not None or facts.fps is not None or facts.fixed:
         return request
-    most = max(_FEWEST, ceil(_PACE * (scene[1] - scene[0])))
+    most = max(_FEWEST, ceil(_PACE * seconds))
     return request.model_copy(update={"frames": max(facts.min_frames, min(facts.frames, most))})
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import ExitStack, closing
 from math import inf
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from moviola.clip import Clip
 from moviola.errors import RequestError
@@ -14,12 +15,18 @@ from moviola.understanding.asking import answer_to, form_of
 from moviola.understanding.looking import Looked, look
 from moviola.understanding.speaker import Speaker, Talk
 
+if TYPE_CHECKING:
+    from moviola.hosted.till import Till
+
 
 class Chat:
     """Open until it is closed; what it holds (what was seen and read) goes with it."""
 
-    def __init__(self, talk: Talk, model: str, request: Ask, looked: Looked) -> None:
+    def __init__(
+        self, talk: Talk, model: str, request: Ask, looked: Looked, till: Till | None = None
+    ) -> None:
         self.model = model
+        self._till, self._held = till, ExitStack()
         self._talk: Talk | None = talk
         self._request, self._looked = request, looked
         self._form = form_of(request)
@@ -46,10 +53,16 @@ class Chat:
             raise RequestError("ask: question: the question is empty")
         if self._talk is None:
             raise RequestError("this talk was closed; open another with moviola.chat")
-        return answer_to(question, self._talk, self._looked, self.model, self._request, self._form)
+        words = answer_to(question, self._talk, self._looked, self.model, self._request, self._form)
+        return words if self._till is None else _counted(words, self._till)
+
+    def closes(self, held: ExitStack) -> None:
+        """Take over what has to be closed with the talk."""
+        self._held = held
 
     def close(self) -> None:
         self._talk = None
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
@@ -58,8 +71,23 @@ class Chat:
         self.close()
 
 
-def open_chat(speaker: Speaker, model: str, request: Ask, clips: list[Clip]) -> Generator[Event, None, Chat]:
-    """See the videos of a request once. Raises RequestError for a model that answers single questions."""
+def _counted(words: Generator[str, None, Answer], till: Till) -> Generator[str, None, Answer]:
+    """With what the answer cost."""
+    before = till.usd
+    with closing(words):
+        answer = yield from words
+    after = till.usd
+    cost = None if before is None or after is None else after - before
+    return answer.model_copy(update={"cost_usd": cost, "notes": [*answer.notes, *till.notes()]})
+
+
+def open_chat(
+    speaker: Speaker, model: str, request: Ask, clips: list[Clip], till: Till | None = None
+) -> Generator[Event, None, Chat]:
+    """See the videos of a request once. till: where the speaker asks.
+
+    Raises RequestError for a model that answers single questions.
+    """
     if not speaker.facts.chat:
         raise RequestError(
             f"{model} answers single questions, and cannot talk; ask it, or take another model"
@@ -67,4 +95,4 @@ def open_chat(speaker: Speaker, model: str, request: Ask, clips: list[Clip]) -> 
     form_of(request)
     looked = yield from look(speaker, request, clips, "", part=inf)
     yield from map(Note, looked.notes)
-    return Chat(speaker.talk(looked.seen, request.system), model, request, looked)
+    return Chat(speaker.talk(looked.seen, request.system), model, request, looked, till)

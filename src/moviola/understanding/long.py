@@ -20,10 +20,10 @@ SPARSEST = 8.0
 long. What lasts less is easily missed, and a shot of a film lasts about 3 to 4 s in the mean (Cutting et al.,
 i-Perception 2(6), 2011)."""
 
-_NOTE_TOKENS = 192
+NOTE_TOKENS = 192
 """Longest note on a part."""
 
-_JOINED = 16
+JOINED = 16
 """Notes that are put together at once where there are too many."""
 
 
@@ -62,7 +62,7 @@ def fitting(
     fit = list(notes)
     room = speaker.facts.context // 2
     while len(fit) > 1 and _tokens(fit) + request.max_tokens > room:
-        groups = [fit[first : first + _JOINED] for first in range(0, len(fit), _JOINED)]
+        groups = [fit[first : first + JOINED] for first in range(0, len(fit), JOINED)]
         questions = [wording.shorter(group, question) for group in groups]
         said = [
             answer
@@ -80,7 +80,7 @@ def fitting(
 
 def _short(request: Understanding) -> Manner:
     manner = manner_of(request)
-    return replace(manner, max_tokens=min(_NOTE_TOKENS, manner.max_tokens))
+    return replace(manner, max_tokens=min(NOTE_TOKENS, manner.max_tokens))
 
 
 def _tokens(notes: Sequence[CaptionedMoment]) -> int:

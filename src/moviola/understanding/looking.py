@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from moviola.card import Understanding as Facts
 from moviola.clip import Clip
 from moviola.media.span import Span
 from moviola.model import Event, Progress, Spoken
@@ -52,7 +53,7 @@ def look(
     """
     spans = [asked(clip, request.at) for clip in clips]
     looked = Looked(shown=[_shown(clip, span) for clip, span in zip(clips, spans, strict=True)])
-    if len(clips) == 1 and _in_parts(speaker, request, spans[0], part):
+    if len(clips) == 1 and in_parts(speaker.facts, request, spans[0], part):
         length = part or long.reach(speaker.facts)
         noting = long.noted(speaker, request, clips[0], spans[0], question, length)
         looked.parts, looked.frames = yield from noting
@@ -72,10 +73,11 @@ def look(
     return looked
 
 
-def _in_parts(speaker: Speaker, request: Understanding, span: Span, part: float | None) -> bool:
+def in_parts(facts: Facts, request: Understanding, span: Span, part: float | None) -> bool:
+    """Whether a single video is looked at part by part."""
     if part is not None:
         return span.stop - span.start > part
-    return request.frames is None and request.budget is None and long.is_long(speaker.facts, span)
+    return request.frames is None and request.budget is None and long.is_long(facts, span)
 
 
 def _shown(clip: Clip, span: Span) -> Shown:

@@ -85,7 +85,7 @@ class Talk(Protocol):
 
         Closing the generator stops within one token, and the talk goes on as if the answer had ended there.
         Raises RequestError, saying how many frames would fit, where prompt and answer do not fit the context;
-        InputError where a server cannot be reached or refuses.
+        InputError where a server cannot be reached or refuses; HostedError from a provider.
         """
         ...
 
