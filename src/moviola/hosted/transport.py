@@ -82,6 +82,24 @@ def is_here(url: httpx.URL | str) -> bool:
         return host == "localhost"
 
 
+def check_online(request: httpx.Request) -> None:
+    """Raises RequestError where MOVIOLA_OFFLINE forbids a request."""
+    if offline() and not is_here(request.url):
+        raise RequestError(f"MOVIOLA_OFFLINE is set, so {request.url.host} is not asked; unset it to go on")
+
+
+def retry_after(said: str, now: datetime | None = None) -> float | None:
+    """Seconds of a `Retry-After`, which may be a date (RFC 9110, 10.2.3); None where it is neither."""
+    try:
+        seconds = float(said)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(said) - (now or datetime.now(UTC))).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return max(0.0, seconds) if seconds == seconds else None
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What came back. body: without the keys that were sent, should the provider repeat them."""
@@ -112,16 +130,8 @@ class Reply:
         return held
 
     def after(self, now: datetime | None = None) -> float | None:
-        """Seconds of a `Retry-After`, which may be a date (RFC 9110, 10.2.3)."""
-        said = self.headers.get("retry-after", "")
-        try:
-            seconds = float(said)
-        except ValueError:
-            try:
-                seconds = (parsedate_to_datetime(said) - (now or datetime.now(UTC))).total_seconds()
-            except (ValueError, TypeError):
-                return None
-        return max(0.0, seconds) if seconds == seconds else None
+        """Seconds that its `Retry-After` says; None where it has none."""
+        return retry_after(self.headers.get("retry-after", ""), now)
 
 
 class _UnsentError(Exception):
@@ -353,11 +363,8 @@ def _pieces(answer: httpx.Response, url: str) -> Iterator[bytes]:
 
 def _check_allowed(request: httpx.Request) -> None:
     """Of every request, those that follow a redirect too."""
-    if is_here(request.url):
-        return
-    if offline():
-        raise RequestError(f"MOVIOLA_OFFLINE is set, so {request.url.host} is not asked; unset it to go on")
-    if request.url.scheme != "https":
+    check_online(request)
+    if not is_here(request.url) and request.url.scheme != "https":
         raise HostedError(f"{request.url.host} is asked over https only, not at {request.url.scheme}://")
 
 

@@ -8,15 +8,13 @@ import socket
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from itertools import count
 from typing import Any
 
 import httpx
 
 from moviola.errors import InputError, RequestError, caused_by
+from moviola.hosted.transport import check_online, is_here, retry_after
 from moviola.understanding.served.events import events
 from moviola.understanding.served.refusals import BusyError, RefusalError, line, said_by
 
@@ -59,7 +57,8 @@ class Server:
             timeout=httpx.Timeout(timeout, connect=_CONNECT),
             limits=httpx.Limits(max_keepalive_connections=0),
             # A proxy for the world outside knows nothing of servers on this machine.
-            trust_env=not _is_here(self._base),
+            trust_env=not is_here(self._base),
+            event_hooks={"request": [check_online]},
         )
 
     @property
@@ -181,13 +180,6 @@ def _below(base: httpx.URL, path: str) -> httpx.URL:
     return base if base.path.endswith(path) else base.copy_with(path=base.path.rstrip("/") + path)
 
 
-def _is_here(address: httpx.URL) -> bool:
-    try:
-        return ip_address(address.host).is_loopback
-    except ValueError:
-        return address.host == "localhost"
-
-
 def _key_for(address: httpx.URL) -> str | None:
     """The variable whose key is sent. OpenAI's is set for other programs too: it does not go out unencrypted.
 
@@ -195,7 +187,7 @@ def _key_for(address: httpx.URL) -> str | None:
     """
     for name in KEYS:
         key = os.environ.get(name, "").strip()
-        if key and (name == KEYS[0] or address.scheme == "https" or _is_here(address)):
+        if key and (name == KEYS[0] or address.scheme == "https" or is_here(address)):
             if not (key.isascii() and key.isprintable()):
                 raise InputError(f"what is in {name} is no key: it holds characters that no key has")
             return name
@@ -216,22 +208,10 @@ def _refusal(answer: httpx.Response) -> RefusalError:
 
 
 def _busy(answer: httpx.Response) -> BusyError:
-    return BusyError(answer.status_code, _words(answer), _wait(answer.headers.get("Retry-After", "")))
+    return BusyError(answer.status_code, _words(answer), retry_after(answer.headers.get("Retry-After", "")))
 
 
 def _words(answer: httpx.Response) -> str:
     """What it says to an error. The pages of proxies have no more to say than their status."""
     is_page = "html" in answer.headers.get("Content-Type", "")
     return answer.reason_phrase if is_page or not answer.text.strip() else said_by(answer.text)
-
-
-def _wait(header: str) -> float | None:
-    """Seconds of a `Retry-After`, which may be a date (RFC 9110, 10.2.3)."""
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
