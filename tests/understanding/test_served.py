@@ -339,7 +339,7 @@ def test_an_unknown_model_is_shown_32_frames():
 def test_tokens_are_estimated_for_the_size_that_is_sent(served):
     one = speaker(served.url)
     assert one.tokens(1, 1280, 720) == 28 * 16 + 8
-    assert one.tokens(10, 1280, 720) == 10 * one.tokens(1, 1280, 720) == tokens(10, 768, 432, Options())
+    assert one.tokens(10, 1280, 720) == 10 * one.tokens(1, 1280, 720) == tokens(10, 768, 432, Options().long_side)
 
 
 def test_a_server_that_lists_nothing_is_asked_for_a_named_model(served):
@@ -442,6 +442,9 @@ def test_there_is_no_such_host(monkeypatch):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(RequestError, match=r"^MOVIOLA_OFFLINE is set, so models\.example is not asked"):
+        speaker("http://models.example/v1")
+    monkeypatch.delenv("MOVIOLA_OFFLINE")
     with pytest.raises(InputError, match=r"^there is no host models\.example; "):
         speaker("http://models.example/v1")
 

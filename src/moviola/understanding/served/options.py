@@ -24,18 +24,28 @@ _LABEL = 8
 """Tokens of a frame's time and of the marks around a picture."""
 
 
-class Options(BaseModel):
+class Pictured(BaseModel):
+    """How frames are made pictures, and questions asked."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    long_side: int = Field(
+        default=768, ge=32, le=8192, description="pixels; larger pictures are scaled down to it"
+    )
+    quality: int = Field(default=90, ge=1, le=100, description="of the JPEG that a picture is sent as")
+    detail: Literal["low", "high", "original", "auto"] | None = Field(
+        default=None,
+        description="how closely pictures are looked at, for servers that know it; default is left to them",
+    )
+    parallel: int = Field(default=4, ge=1, le=64, description="questions that are asked at once")
+
+
+class Options(Pictured):
     send: Literal["auto", "frames", "video"] = Field(
         default="auto",
         description="frames: pictures with their times, which every server takes; video: the file itself, "
         "for vLLM and SGLang, which choose frames as they like; auto: frames",
     )
-    long_side: int = Field(
-        default=768, ge=32, le=8192, description="pixels; larger pictures are scaled down to it"
-    )
-    quality: int = Field(default=90, ge=1, le=100, description="of the JPEG that a picture is sent as")
     largest_file: float = Field(
         default=50.0, gt=0, description="megabytes of a file that is sent whole at most"
     )
@@ -44,7 +54,6 @@ class Options(BaseModel):
         ge=256,
         description=f"tokens the model reads; default what the server says, else {CONTEXT}",
     )
-    parallel: int = Field(default=4, ge=1, le=64, description="questions that are asked at once")
     timeout: float = Field(
         default=300.0, gt=0, description="seconds of silence after which the server is given up"
     )
@@ -56,9 +65,9 @@ def fitted(width: int, height: int, long_side: int) -> Size:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def tokens(frames: int, width: int, height: int, options: Options) -> int:
+def tokens(frames: int, width: int, height: int, long_side: int) -> int:
     """About how many tokens so many frames of a size take: rather too many than too few for most models."""
-    sent = fitted(width, height, options.long_side)
+    sent = fitted(width, height, long_side)
     return frames * (ceil(sent[0] / _PATCH) * ceil(sent[1] / _PATCH) + _LABEL)
 
 
@@ -69,7 +78,7 @@ def facts(options: Options, context: int | None = None) -> Understanding:
     context: what the server says of it. Its memory is not ours to plan, so it has no layers.
     """
     context = options.context or context or CONTEXT
-    each = tokens(1, 1280, 720, options)
+    each = tokens(1, 1280, 720, options.long_side)
     most = max(1, min(_MOST_FRAMES, context * 3 // 4 // each))
     return Understanding(
         frames=max(1, min(_FRAMES, context // 2 // each)),

@@ -14,7 +14,7 @@ from PIL import Image
 from moviola.errors import RequestError
 from moviola.frames import Pixels, Seconds
 from moviola.media.container import ContainerSource
-from moviola.understanding.served.options import Options, fitted
+from moviola.understanding.served.options import Options, Pictured, fitted
 from moviola.understanding.speaker import Sight
 
 Part = dict[str, Any]
@@ -32,7 +32,7 @@ def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def jpeg(picture: Pixels, options: Options) -> str:
+def jpeg(picture: Pixels, options: Pictured) -> str:
     """A picture (H, W, 3) uint8 as a `data:` URI."""
     image = Image.fromarray(picture)
     size = fitted(image.width, image.height, options.long_side)
@@ -43,11 +43,12 @@ def jpeg(picture: Pixels, options: Options) -> str:
     return data_uri("image/jpeg", written.getvalue())
 
 
-def timed(pictures: Iterable[str], seconds: Seconds) -> list[Part]:
+def timed(pictures: Iterable[str], seconds: Seconds, detail: str | None = None) -> list[Part]:
     """Pictures, each after the time when it is shown."""
     parts = []
+    looked_at = {} if detail is None else {"detail": detail}
     for picture, shown in zip(pictures, seconds.tolist(), strict=True):
-        parts += [text(f"{shown:.1f}s:"), {"type": "image_url", "image_url": {"url": picture}}]
+        parts += [text(f"{shown:.1f}s:"), {"type": "image_url", "image_url": {"url": picture} | looked_at}]
     return parts
 
 

@@ -20,12 +20,16 @@ _PICTURES = re.compile(r"at most (\d+) image", re.IGNORECASE)
 
 
 class RefusalError(Exception):
-    """A server says no. status: None where it began to answer first. message: its words, one line."""
+    """A server says no. status: None where it began to answer first. message: its words, one line.
 
-    def __init__(self, status: int | None, message: str) -> None:
+    code: its name for what is wrong, where it has one.
+    """
+
+    def __init__(self, status: int | None, message: str, *, code: Any = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.code = code if isinstance(code, str) else None
 
     def __str__(self) -> str:
         return self.message if self.status is None else f"{self.message} (answer {self.status})"
@@ -33,7 +37,8 @@ class RefusalError(Exception):
     @property
     def is_overflow(self) -> bool:
         """Whether less would be answered."""
-        return self.status == 413 or any(words in self.message.lower() for words in _OVERFLOWS)
+        told = f"{self.code} {self.message}".lower()
+        return self.status == 413 or any(words in told for words in _OVERFLOWS)
 
     @property
     def most_pictures(self) -> int | None:

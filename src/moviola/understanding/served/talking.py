@@ -1,4 +1,4 @@
-"""Speaker and talk on a server."""
+"""Speaker and talk on a server, a user's own or a provider's."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from moviola.card import Understanding
 from moviola.errors import InputError, MoviolaError, RequestError
 from moviola.pipeline import mapped
 from moviola.understanding.decoding import pictures_of
-from moviola.understanding.served.options import Options, facts, tokens
+from moviola.understanding.served.chat_completions import ChatCompletions
+from moviola.understanding.served.options import Options, Pictured, facts, tokens
 from moviola.understanding.served.pictures import Part, jpeg, text, timed, whole_file
-from moviola.understanding.served.refusals import RefusalError, remedy, said_by
+from moviola.understanding.served.refusals import RefusalError, remedy
 from moviola.understanding.served.server import Listed, Server
+from moviola.understanding.served.shape import Ending, Message, Shape
 from moviola.understanding.speaker import Manner, Said, Seen, Sight
-
-Message = dict[str, Any]
 
 _EXTRAS = ("response_format", "stream_options")
 """Fields that a server may not know; it is asked again without those it refuses."""
@@ -42,24 +42,24 @@ def speaker(url: str, model: str | None = None, options: Options | None = None) 
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class Shown:
     """What stands for a video in a message. frames: how many pictures that are; None for a file."""
 
     parts: list[Part]
     frames: int | None
 
 
-class ServedSpeaker:
-    """model: the server's name for it. encoded: how many frames were made pictures so far."""
+class Remote:
+    """What all speakers have in common that send a whole talk with each question, in an API of OpenAI's.
 
-    def __init__(self, server: Server, model: str, listed: Sequence[Listed], options: Options) -> None:
-        context = next((each.context for each in listed if each.name == model), None)
+    model: the server's name for it. encoded: how many frames were made pictures so far.
+    """
+
+    def __init__(self, model: str, facts: Understanding, shape: Shape, options: Pictured) -> None:
         self.model = model
         self.encoded = 0
-        self._facts = facts(options, context)
-        self._server, self._options = server, options
-        self._models = [each.name for each in listed]
-        self._refused: frozenset[str] = frozenset()
+        self.shape = shape
+        self._facts, self._options = facts, options
 
     @property
     def facts(self) -> Understanding:
@@ -71,27 +71,22 @@ class ServedSpeaker:
 
     def tokens(self, frames: int, width: int, height: int) -> int:
         """An estimate: how a server's model divides pictures is not known."""
-        return tokens(frames, width, height, self._options)
+        return tokens(frames, width, height, self._options.long_side)
 
     def see(self, sight: Sight) -> Seen:
-        stretch = f"a video from {sight.start:.1f}s to {sight.stop:.1f}s"
-        size = sight.clip.width, sight.clip.height
-        if self._options.send == "video":
-            # Which frames the server looks at it does not say.
-            shown = _Shown([whole_file(sight, self._options)], None)
-            return Seen(f"This is {stretch}:", self.tokens(len(sight), *size), np.empty(0), shown)
         pictures, seconds = pictures_of(sight, lambda picture: jpeg(picture, self._options))
         self.encoded += len(pictures)
-        opening = f"Here are frames of {stretch}, each after its time:"
-        count = self.tokens(len(pictures), *size)
-        return Seen(opening, count, seconds, _Shown(timed(pictures, seconds), len(pictures)))
+        opening = f"Here are frames of {stretch(sight)}, each after its time:"
+        count = self.tokens(len(pictures), sight.clip.width, sight.clip.height)
+        shown = Shown(timed(pictures, seconds, self._options.detail), len(pictures))
+        return Seen(opening, count, seconds, shown)
 
-    def talk(self, seen: Sequence[Seen], system: str | None = None) -> ServedTalk:
+    def talk(self, seen: Sequence[Seen], system: str | None = None) -> RemoteTalk:
         if len(seen) > self.facts.videos:
             raise RequestError(
-                f"a server is shown {self.facts.videos} videos at most, not {len(seen)}; ask about fewer"
+                f"{self.model} is shown {self.facts.videos} videos at most, not {len(seen)}; ask about fewer"
             )
-        return ServedTalk(self, seen, system)
+        return RemoteTalk(self, seen, system)
 
     def say(
         self, questions: Sequence[tuple[Sequence[Seen], str]], manner: Manner, system: str | None = None
@@ -107,9 +102,37 @@ class ServedSpeaker:
         self, messages: Sequence[Message], manner: Manner, seen: Sequence[Seen], heard: list[str]
     ) -> Generator[str, None, Said]:
         """The answer to the last of some messages. seen: the videos in them. heard: takes what is yielded."""
+        raise NotImplementedError
+
+
+class ServedSpeaker(Remote):
+    """A model on a server of the user's."""
+
+    _options: Options
+
+    def __init__(self, server: Server, model: str, listed: Sequence[Listed], options: Options) -> None:
+        context = next((each.context for each in listed if each.name == model), None)
+        super().__init__(model, facts(options, context), ChatCompletions(), options)
+        self._server = server
+        self._models = [each.name for each in listed]
+        self._refused: frozenset[str] = frozenset()
+
+    def see(self, sight: Sight) -> Seen:
+        if self._options.send != "video":
+            return super().see(sight)
+        # Which frames the server looks at it does not say.
+        shown = Shown([whole_file(sight, self._options)], None)
+        count = self.tokens(len(sight), sight.clip.width, sight.clip.height)
+        return Seen(f"This is {stretch(sight)}:", count, np.empty(0), shown)
+
+    def spoken(
+        self, messages: Sequence[Message], manner: Manner, seen: Sequence[Seen], heard: list[str]
+    ) -> Generator[str, None, Said]:
+        """The answer to the last of some messages. seen: the videos in them. heard: takes what is yielded."""
         refused = self._refused
         while True:
-            body = self._body(messages, manner, refused)
+            whole = self.shape.body(self.model, messages, manner)
+            body = {name: value for name, value in whole.items() if name not in refused}
             try:
                 said = yield from self._answer(body, seen, heard)
             except RefusalError as refusal:
@@ -121,55 +144,26 @@ class ServedSpeaker:
                 self._refused |= refused
                 return said
 
-    def _body(
-        self, messages: Sequence[Message], manner: Manner, refused: frozenset[str]
-    ) -> Mapping[str, Any]:
-        body: dict[str, Any] = {
-            "model": self.model,
-            "messages": list(messages),
-            "max_tokens": manner.max_tokens,
-            "temperature": manner.temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        if manner.top_p < 1:
-            body["top_p"] = manner.top_p
-        if manner.seed is not None:
-            body["seed"] = manner.seed
-        if manner.schema is not None:
-            schema = {"name": "answer", "strict": True, "schema": manner.schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return {name: value for name, value in body.items() if name not in refused}
-
     def _answer(
         self, body: Mapping[str, Any], seen: Sequence[Seen], heard: list[str]
     ) -> Generator[str, None, Said]:
-        usage: Mapping[str, Any] = {}
-        finish: str | None = None
+        ending = Ending()
         try:
-            for event in self._server.answer(body):
-                if event.get("error"):
-                    raise RefusalError(None, said_by(event))
-                usage = event.get("usage") or usage
-                for choice in event.get("choices") or ():
-                    finish = choice.get("finish_reason") or finish
-                    # Thoughts come in fields of other names, and are no part of the answer.
-                    piece = (choice.get("delta") or {}).get("content")
-                    if isinstance(piece, str) and piece:
-                        heard.append(piece)
-                        yield piece
+            for piece in self.shape.hear(self._server.answer(body), ending):
+                heard.append(piece)
+                yield piece
         except InputError as error:
             # Nothing but the count of tokens comes after the end of an answer.
-            if finish is None:
+            if not ending.finished:
                 raise _broken(str(error), heard) from error
-        if finish is None:
+        if not ending.finished:
             raise _broken(f"{self._server.name} ended its answer before it was finished", heard)
         # A server that does not count sends about one piece for each token.
         return Said(
             "".join(heard),
-            prompt_tokens=usage.get("prompt_tokens") or sum(each.tokens for each in seen),
-            answer_tokens=usage.get("completion_tokens") or len(heard),
-            cut=finish == "length",
+            prompt_tokens=ending.prompt_tokens or sum(each.tokens for each in seen),
+            answer_tokens=ending.answer_tokens or len(heard),
+            cut=ending.cut,
         )
 
     def _told(
@@ -197,10 +191,10 @@ class ServedSpeaker:
         return InputError(f"{server} refuses the question{shown}: {refusal}")
 
 
-class ServedTalk:
+class RemoteTalk:
     """The whole talk goes to the server with each question; what it has read before it finds in its cache."""
 
-    def __init__(self, speaker: ServedSpeaker, seen: Sequence[Seen], system: str | None) -> None:
+    def __init__(self, speaker: Remote, seen: Sequence[Seen], system: str | None) -> None:
         self._speaker, self._seen = speaker, seen
         self._messages: list[Message] = []
         self._said = False
@@ -231,6 +225,10 @@ class ServedTalk:
     def _keep(self, turn: Message, heard: Sequence[str]) -> None:
         self._messages += [turn, {"role": "assistant", "content": "".join(heard)}]
         self._said = True
+
+
+def stretch(sight: Sight) -> str:
+    return f"a video from {sight.start:.1f}s to {sight.stop:.1f}s"
 
 
 def _extra(refusal: RefusalError, body: Mapping[str, Any]) -> str | None:
