@@ -1,4 +1,4 @@
-"""A server on the loopback interface with OpenAI's API: it says what it is told to, in all its moods."""
+"""A server on the loopback interface with OpenAI's APIs: it says what it is told to, in all its moods."""
 
 from __future__ import annotations
 
@@ -43,6 +43,70 @@ def saying(*pieces: str, finish: str = "stop", usage: tuple[int, int] | None = (
     return Reply(stream=[*stream, b"data: [DONE]\n\n"])
 
 
+def response(
+    *pieces: str,
+    status: str = "completed",
+    reason: str | None = None,
+    refusal: str = "",
+    error: dict[str, Any] | None = None,
+    usage: tuple[int, int, int, int] | None = (100, 7, 0, 0),
+) -> list[dict[str, Any]]:
+    """The events of an answer in Responses. usage: tokens of prompt and answer, and of the prompt those found
+    in the cache and put there."""
+    part: dict[str, Any] = {"type": "output_text", "text": "".join(pieces), "annotations": []}
+    if refusal:
+        part = {"type": "refusal", "refusal": refusal}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "status": status, "content": [part]}
+    begun = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 0,
+        "model": "gpt-5.4",
+        "output": [],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "status": "in_progress",
+        "error": None,
+        "incomplete_details": None,
+    }
+    ended: dict[str, Any] = begun | {"status": status, "output": [message], "error": error}
+    if reason is not None:
+        ended["incomplete_details"] = {"reason": reason}
+    if usage is not None:
+        prompt, answer, cached, written = usage
+        ended["usage"] = {
+            "input_tokens": prompt,
+            "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+            "output_tokens": answer,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": prompt + answer,
+        }
+    at = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    said = [{"type": "response.output_text.delta", "delta": each, "logprobs": [], **at} for each in pieces]
+    if refusal:
+        said = [{"type": "response.refusal.delta", "delta": refusal, **at}]
+    told = [{"type": "response.created", "response": begun}, *said]
+    told.append({"type": f"response.{status}", "response": ended})
+    return [event | {"sequence_number": number} for number, event in enumerate(told)]
+
+
+def streamed(told: list[dict[str, Any]]) -> list[bytes]:
+    return [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in told]
+
+
+def responding(*pieces: str, **facts: Any) -> Reply:
+    """A whole answer in Responses; see `response`."""
+    return Reply(stream=streamed(response(*pieces, **facts)))
+
+
+def failing(status: int, message: str, code: str | None = None, **more: Any) -> Reply:
+    """An error as OpenAI sends it. more: `type`, `param`, and `headers`."""
+    headers = more.pop("headers", {})
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code} | more
+    return Reply(status, headers, json.dumps({"error": error}).encode())
+
+
 def refusing(status: int, message: str, **headers: str) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(status, named, json.dumps({"error": {"message": message, "code": status}}).encode())
@@ -52,8 +116,8 @@ def refusing(status: int, message: str, **headers: str) -> Reply:
 class Served:
     """replies: to the next questions; "Yes." where there are none. models: as listed; None for no list.
 
-    path: below which the API lies. busy: what is answered first to who wants the list.
-    asked: the bodies of all questions. keys: the `Authorization` of every request. hung_up: set once somebody
+    path: below which the APIs lie. busy: what is answered first to who wants the list.
+    asked: the bodies of all questions, and paths: where each was asked. keys: the `Authorization` of every request. hung_up: set once somebody
     has hung up on a reply that waits.
     """
 
@@ -63,6 +127,7 @@ class Served:
     busy: list[Reply] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -86,10 +151,14 @@ def handler(served: Served) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             served.keys.append(self.headers.get("Authorization"))
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.path != f"{served.path}/chat/completions":
+            said = {"/chat/completions": saying, "/responses": responding}.get(
+                self.path.removeprefix(served.path)
+            )
+            if said is None:
                 return self.send(refusing(404, "Not Found"))
             served.asked.append(body)
-            return self.send(served.replies.pop(0) if served.replies else saying("Yes", "."))
+            served.paths.append(self.path)
+            return self.send(served.replies.pop(0) if served.replies else said("Yes", "."))
 
         def send(self, reply: Reply) -> None:
             self.send_response(reply.status)

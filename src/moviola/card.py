@@ -280,8 +280,8 @@ class Embedding(_Facts):
 class Price(_Facts):
     """A line of a provider's price list, which holds where every field in `when` has that value.
 
-    Of a million tokens `when` says `of` which kind: prompt, cached prompt (read before; as prompt where there
-    is no such line), or answer.
+    Of a million tokens `when` says `of` which kind: prompt, answer, and where these have a price of their own
+    cached prompt (found in the provider's cache) and written prompt (put there).
     """
 
     usd: Decimal
@@ -292,7 +292,7 @@ class Price(_Facts):
 
 
 class Retired(_Facts):
-    """A hosted model that is gone. successor: id of the model that took its place."""
+    """A hosted model that is gone, or will be. successor: id of the model that takes its place."""
 
     date: str = Field(description="since when: YYYY-MM-DD")
     successor: str | None = None

@@ -25,13 +25,15 @@ LIMIT = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Heard(Value):
-    """A whole answer. Tokens are those the provider reports, None where it does not; cached: of the prompt's,
-    that it had read before. cut: whether the answer met the longest it may be."""
+    """A whole answer. Tokens are those the provider reports, None where it does not; of the prompt's, cached
+    are those that it found in its cache, and written those that it put there. cut: whether the answer met the
+    longest it may be."""
 
     text: str
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
     cached_tokens: int = 0
+    written_tokens: int = 0
     cut: bool = False
 
 
@@ -54,7 +56,7 @@ class Answers:
         path = self._path(decided_by)
         try:
             held = json.loads(path.read_bytes())
-            kept = Kept(Heard(**held["heard"]), datetime.fromisoformat(held["asked"]))
+            kept = Kept(Heard.of(held["heard"]), datetime.fromisoformat(held["asked"]))
             os.utime(path)
         except (OSError, ValueError, KeyError, TypeError):
             return None

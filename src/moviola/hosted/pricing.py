@@ -27,14 +27,21 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens. prompt: that were read, `cached` of them not for the first time. answer: that were said."""
+    """Tokens. prompt: that were read; of them, cached were found in the provider's cache, and written put
+    there. answer: that were said."""
 
     prompt: int
     answer: int
     cached: int = 0
+    written: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.prompt + other.prompt, self.answer + other.answer, self.cached + other.cached)
+        return Usage(
+            self.prompt + other.prompt,
+            self.answer + other.answer,
+            self.cached + other.cached,
+            self.written + other.written,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +86,27 @@ def _units(price: Price, asked: Mapping[str, Any]) -> Decimal:
 
 def talking(card: ModelCard, used: Usage) -> Estimate | None:
     """What tokens cost that are read and said. None where the card has no price for them."""
-    fresh = estimate(card, {"of": "prompt", "tokens": used.prompt - used.cached})
-    again = estimate(card, {"of": "cached prompt", "tokens": used.cached}) or estimate(
-        card, {"of": "prompt", "tokens": used.cached}
-    )
-    said = estimate(card, {"of": "answer", "tokens": used.answer})
-    if fresh is None or again is None or said is None:
-        return None
-    return Estimate(Money(fresh.money.usd + again.money.usd + said.money.usd), (*fresh.prices, *said.prices))
+    fresh = max(0, used.prompt - used.cached - used.written)
+    kinds = {
+        "prompt": fresh,
+        "cached prompt": used.cached,
+        "written prompt": used.written,
+        "answer": used.answer,
+    }
+    money, prices = Decimal(0), list[Price]()
+    for kind, tokens in kinds.items():
+        if not tokens:
+            continue
+        # What has no price of its own has that of its kind.
+        names = (kind, kind.split()[-1])
+        one = next(filter(None, (estimate(card, {"of": name, "tokens": tokens}) for name in names)), None)
+        if one is None:
+            return None
+        money += one.money.usd
+        prices += one.prices
+    if not prices:
+        prices = [price for price in card.prices if price.per == "million tokens"]
+    return Estimate(Money(money), tuple(prices)) if prices else None
 
 
 def check_affordable(card: ModelCard, told: Estimate | None, most_usd: Decimal | None) -> None:

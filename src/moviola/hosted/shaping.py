@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -22,7 +23,7 @@ _SAME = 0.01
 
 def check_offered(card: ModelCard) -> None:
     """Raises ModelRetiredError where the model is gone."""
-    if card.retired is not None:
+    if card.retired is not None and date.fromisoformat(card.retired.date) <= date.today():
         instead = f"use {card.retired.successor}" if card.retired.successor else "nothing took its place"
         raise ModelRetiredError(
             f"{card.id} ended on {card.retired.date}; {instead}", successor=card.retired.successor

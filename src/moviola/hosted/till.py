@@ -156,7 +156,9 @@ class Till:
         """Put aside what a question may cost. Raises RequestError where that is more than is left."""
         if self._most is None:
             return Decimal(0)
-        told = talking(self.card, Usage(question.prompt_tokens, question.answer_tokens))
+        # All that is read may be put into the provider's cache, which some let cost more.
+        most = Usage(question.prompt_tokens, question.answer_tokens, written=question.prompt_tokens)
+        told = talking(self.card, most)
         with self._lock:
             if told is None or self._spent is None:
                 raise RequestError(f"what {self.card.id} costs is not known, so max_cost cannot be kept")
@@ -172,7 +174,8 @@ class Till:
         """An answer that had begun and was not heard to its end may be paid for: its promise stands."""
         cost = None
         if heard is not None and heard.prompt_tokens is not None and heard.answer_tokens is not None:
-            cost = talking(self.card, Usage(heard.prompt_tokens, heard.answer_tokens, heard.cached_tokens))
+            used = Usage(heard.prompt_tokens, heard.answer_tokens, heard.cached_tokens, heard.written_tokens)
+            cost = talking(self.card, used)
         with self._lock:
             if heard is not None or not begun:
                 self._promised -= promised

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moviola import registry
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 Paid = TypeVar("Paid", Answer, Captions)
 
 _ANSWERS = (".txt", ".json")
+
+_SILENCE = 600.0
+"""Seconds that a model at a provider may think without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,9 @@ def _hosted(
     from moviola.hosted.transport import Transport
 
     check_offered(card)
+    if card.retired is not None:
+        instead = f"; {card.retired.successor} takes its place" if card.retired.successor else ""
+        yield Note(f"{card.id} ends on {card.retired.date}{instead}")
     check_meant(request, card)
     options = validated(family.Options, request.options, card)
     estimated = _estimate(card, family.facts(card, options), request, clips)
@@ -176,7 +182,7 @@ def _hosted(
         yield Note(f"costs {estimated}")
     till = Till(
         card,
-        held.enter_context(Transport()),
+        held.enter_context(Transport(silence=_SILENCE)),
         answers=Answers(home() / "answers") if request.cache else None,
         most_usd=request.max_cost,
     )
@@ -191,7 +197,9 @@ def _estimate(
         # One that cannot be read is told when it is its turn, and costs nothing.
         with suppress(InputError, RequestError):
             spans.append(asked(clip, request.at))
-    return talking(card, foretold(facts, request, spans))
+    used = foretold(facts, request, spans)
+    # All that is read may be put into the provider's cache, which some let cost more.
+    return talking(card, replace(used, written=used.prompt))
 
 
 def _paid(result: Paid, made: Opened) -> Generator[Event, None, Paid]:
