@@ -339,7 +339,7 @@ def test_an_unknown_model_is_shown_32_frames():
 def test_tokens_are_estimated_for_the_size_that_is_sent(served):
     one = speaker(served.url)
     assert one.tokens(1, 1280, 720) == 28 * 16 + 8
-    assert one.tokens(10, 1280, 720) == 10 * one.tokens(1, 1280, 720) == tokens(10, 768, 432, Options().long_side)
+    assert one.tokens(10, 1280, 720) == 10 * one.tokens(1, 1280, 720) == tokens(10, 768, 432, 768)
 
 
 def test_a_server_that_lists_nothing_is_asked_for_a_named_model(served):

@@ -65,7 +65,7 @@ class _Verb(click.Command):
         if self._can_cost():
             own.append(_COST)
         if self.name == "ask":
-            own = [_CHAT]
+            own.append(_CHAT)
             for parameter in given:
                 # Where one name is given by place, only `ask` can say whether it is video or question.
                 parameter.required = False
@@ -102,7 +102,7 @@ class _Verb(click.Command):
         if self.name == "ask":
             from moviola.cli.asking import ask
 
-            ask(fields, talk=talk, as_json=as_json)
+            ask(fields, talk=talk, cost_only=cost_only, as_json=as_json)
             return
         asked = request(self._task(), fields)
         if plan_only:
@@ -115,7 +115,7 @@ class _Verb(click.Command):
                 show.plan(prepared.plan, prepared.request, prepared.notes)
             return
         if cost_only:
-            assert isinstance(asked, Synthesis)
+            assert isinstance(asked, Synthesis | Caption)
             show.price(asked, document=as_json)
             return
         if isinstance(asked, Watch):
@@ -147,9 +147,9 @@ class _Verb(click.Command):
         return issubclass(self._task(), Synthesis | Remove)
 
     def _can_cost(self) -> bool:
-        from moviola.tasks import Synthesis
+        from moviola.tasks import Ask, Caption, Synthesis
 
-        return issubclass(self._task(), Synthesis)
+        return issubclass(self._task(), Ask | Caption | Synthesis)
 
     def _task(self) -> type[Task]:
         from moviola.tasks import TASKS

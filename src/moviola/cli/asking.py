@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from moviola.cli import show
-from moviola.errors import RequestError
+from moviola.errors import HostedError, RequestError
 from moviola.roads.speaking import chat
 from moviola.run import run
 from moviola.tasks import Answer, Ask, request
@@ -20,13 +20,19 @@ from moviola.understanding.chat import Chat
 _PROMPT = "> "
 
 
-def ask(given: dict[str, Any], *, talk: bool, as_json: bool) -> None:
-    """Answer the question, or with `--chat` one after the other from the standard input."""
-    if talk:
+def ask(given: dict[str, Any], *, talk: bool, cost_only: bool, as_json: bool) -> None:
+    """Answer the question, or with `--chat` one after the other from the standard input.
+
+    cost_only: say what that would cost, no more.
+    """
+    if talk or cost_only:
         videos, first = _videos_and_question(given)
         asked = request(Ask, given | {"videos": videos, "question": None})
         assert isinstance(asked, Ask)
-        _talk(asked, first, as_json=as_json)
+        if cost_only:
+            show.price(asked, document=as_json)
+        else:
+            _talk(asked, first, as_json=as_json)
         return
     if not given.get("videos"):
         raise RequestError(
@@ -51,15 +57,21 @@ def _videos_and_question(given: dict[str, Any]) -> tuple[list[str], str | None]:
 def _talk(asked: Ask, first: str | None, *, as_json: bool) -> None:
     opened: Chat = show.follow(chat(asked))
     with opened as talk:
+        told = set(talk.notes)
         for question in _questions(first):
             try:
                 answer = _answer(talk.stream(question), as_json=as_json)
-            except RequestError as error:
-                # Too long a question is no reason to lose the talk.
+            except (RequestError, HostedError) as error:
+                # Too long a question, or a busy provider, is no reason to lose the talk.
                 click.echo(f"error: {error}", err=True)
                 continue
-            if answer is not None and as_json:
+            if answer is None:
+                continue
+            if as_json:
                 click.echo(answer.model_dump_json())
+            for note in answer.notes:
+                if note not in told:
+                    click.echo(f"note: {note}", err=True)
 
 
 def _questions(first: str | None) -> Iterator[str]:
@@ -104,5 +116,6 @@ def _ended(answer: Answer) -> None:
     if answer.cut:
         said = "the answer was cut" if answer.text else "the model was still thinking when it was cut"
         click.echo(f"note: {said}; a larger --max-tokens lets it end", err=True)
+    show.spent(answer.cost_usd)
     if answer.output is not None:
         click.echo(answer.output, err=True)

@@ -13,12 +13,14 @@ import click
 from pydantic import BaseModel
 
 from moviola.card import ModelCard
-from moviola.hosted.pricing import Money
+from moviola.hosted.pricing import Estimate, Money
 from moviola.media.info import MediaInfo, VideoTrack
 from moviola.model import Event, Events, Note, Progress, Result, Spoken
 from moviola.plan.plan import Plan
 from moviola.tasks import (
     AccuracyScores,
+    Ask,
+    Caption,
     Captions,
     Generate,
     Label,
@@ -155,12 +157,19 @@ def summary(result: BaseModel) -> None:
 
 def captions(result: Captions, form: str) -> None:
     """What was said, in one of the formats of `Caption`; or where it was written."""
+    spent(result.cost_usd)
     if result.output is not None:
         click.echo(result.output)
         return
     from moviola.captions import to_text
 
     click.echo(to_text(result, form), nl=False)
+
+
+def spent(usd: Decimal | None) -> None:
+    """What an answer cost, where that is known."""
+    if usd is not None:
+        click.echo(f"cost {Money(usd)}", err=True)
 
 
 def _found(result: SearchResult) -> None:
@@ -289,20 +298,29 @@ def cards(listed: Sequence[tuple[ModelCard, OnDisk | None]]) -> None:
         click.echo(f"{fixed}  {row[4]}")
 
 
-def price(asked: Synthesis, *, document: bool) -> None:
+def price(asked: Synthesis | Ask | Caption, *, document: bool) -> None:
     """What a request would cost, before it does."""
-    from moviola.jobs.doing import is_hosted
-    from moviola.roads import hosting
-
-    told = hosting.prepare(asked).told if is_hosted(asked) else None
+    hosted, told = _price(asked)
     if document:
         as_json({"model": asked.model, "usd": None if told is None else str(told.money.usd)})
     elif told is not None:
         click.echo(f"{asked.model}: {told}")
-    elif is_hosted(asked):
+    elif hosted:
         click.echo(f"{asked.model}: what it costs is not known here; see the provider's list")
     else:
         click.echo(f"{asked.model} runs on this machine and costs nothing")
+
+
+def _price(asked: Synthesis | Ask | Caption) -> tuple[bool, Estimate | None]:
+    """Whether others run the model, and what they want for it."""
+    from moviola.jobs.doing import is_hosted
+    from moviola.roads import hosting, speaking
+
+    if not isinstance(asked, Synthesis):
+        card, told = speaking.price(asked)
+        return card.hosted, told
+    hosted = is_hosted(asked)
+    return hosted, hosting.prepare(asked).told if hosted else None
 
 
 def cost(found: ModelCost) -> None:

@@ -175,8 +175,8 @@ def _card(kind: _Kind) -> ModelCard:
             "lost replies": "OpenAI cannot be asked for them, and nothing is sent again by itself",
             "ends": "by https://developers.openai.com/api/docs/deprecations, partly as others quote it",
             "unsure": "how many tokens a picture takes: what is published for older models is taken for "
-            "newer ones too, and for the large ones from gpt-5.4 on a factor of 1.2, which others measured on "
-            "gpt-6.1-sol; how little gpt-6.2 can think",
+            "newer ones too, and for the large ones from gpt-5.4 on a factor of 1.2, which others measured "
+            "on gpt-6.1-sol; how little gpt-6.2 can think",
         },
     )
 

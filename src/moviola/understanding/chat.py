@@ -36,6 +36,11 @@ class Chat:
         """What was seen of the videos."""
         return self._looked.shown
 
+    @property
+    def notes(self) -> list[str]:
+        """On how they were seen, a sentence each."""
+        return list(self._looked.notes)
+
     def ask(self, question: str) -> Answer:
         """The answer to a question, which may refer to those before. Raises MoviolaError."""
         words = self.stream(question)
