@@ -247,6 +247,12 @@ class TestConversing:
                 list(answer)
             assert len(provider.asked) == 1
 
+    def test_a_model_may_think_longer_than_others_may_be_silent(self):
+        with self.Speaker() as provider, Transport(silence=0.1) as line:
+            provider.trouble("POST", ".*", Answer(200, b"data: one\n\n", delay=0.4))
+            with line.converse(provider.url, secrets={}, json={}) as answer:
+                assert b"".join(answer) == b"data: one\n\n"
+
     def test_what_was_never_sent_is_not(self):
         with (
             Transport(connect=1) as line,

@@ -30,6 +30,9 @@ CONNECT = 10.0
 SILENCE = 30.0
 """Seconds without a byte after which a connection counts as broken."""
 
+THINKING = 600.0
+"""The same of an answer in pieces: before the first a model may look at an hour of video, and think."""
+
 WHOLE = 120.0
 """Seconds that a reply may take from its first byte to its last, however steadily it drips."""
 
@@ -151,12 +154,14 @@ class Transport:
         clock: Clock = CLOCK,
         connect: float = CONNECT,
         silence: float = SILENCE,
+        thinking: float = THINKING,
         whole: float = WHOLE,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.clock = clock
         self._whole, self._most = whole, most_bytes
         self._timeout = httpx.Timeout(silence, connect=connect, pool=None)
+        self._thinking = httpx.Timeout(silence, connect=connect, read=thinking, pool=None)
         logging.getLogger("httpx").addFilter(_UNLINKED)
 
     def __enter__(self) -> Transport:
@@ -276,7 +281,7 @@ class Transport:
         body: as `ask`. Raises as `create`.
         """
         request = self._fresh.build_request(
-            "POST", _address(url), headers={**(headers or {}), **secrets}, **body
+            "POST", _address(url), headers={**(headers or {}), **secrets}, timeout=self._thinking, **body
         )
         try:
             answer = self._fresh.send(request, stream=True)
