@@ -64,7 +64,7 @@ class Till:
         self._spent: Decimal | None = Decimal(0)
         self._promised = Decimal(0)
         self._recalled: list[datetime] = []
-        self._waited: list[str] = []
+        self._told: list[str] = []
 
     @property
     def usd(self) -> Decimal | None:
@@ -74,13 +74,18 @@ class Till:
     def notes(self) -> list[str]:
         """What the user should know of the questions since this was asked last, a sentence each."""
         with self._lock:
-            notes, recalled = self._waited, sorted(self._recalled)
-            self._waited, self._recalled = [], []
+            notes, recalled = self._told, sorted(self._recalled)
+            self._told, self._recalled = [], []
         if recalled:
             first = recalled[0].astimezone().strftime("%Y-%m-%d %H:%M")
             many = "an answer was" if len(recalled) == 1 else f"{len(recalled)} answers were"
             notes.append(f"{many} paid for before ({first}) and cost nothing now; --no-cache asks anew")
         return notes
+
+    def tell(self, note: str) -> None:
+        """One more sentence for `notes`."""
+        with self._lock:
+            self._told.append(note)
 
     def ask(
         self,
@@ -190,5 +195,4 @@ class Till:
             except StopIteration as end:
                 pieces: Iterator[bytes] = end.value
                 return pieces
-            with self._lock:
-                self._waited.append(note)
+            self.tell(note)
