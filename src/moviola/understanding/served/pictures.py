@@ -34,13 +34,18 @@ def data_uri(kind: str, content: bytes) -> str:
 
 def jpeg(picture: Pixels, options: Pictured) -> str:
     """A picture (H, W, 3) uint8 as a `data:` URI."""
+    return data_uri("image/jpeg", jpeg_bytes(picture, options.long_side, options.quality))
+
+
+def jpeg_bytes(picture: Pixels, long_side: int, quality: int) -> bytes:
+    """A picture (H, W, 3) uint8 as JPEG, scaled down where its longer side has more pixels than that."""
     image = Image.fromarray(picture)
-    size = fitted(image.width, image.height, options.long_side)
+    size = fitted(image.width, image.height, long_side)
     if size != image.size:
         image = image.resize(size, Image.Resampling.LANCZOS)
     written = io.BytesIO()
-    image.save(written, "JPEG", quality=options.quality)
-    return data_uri("image/jpeg", written.getvalue())
+    image.save(written, "JPEG", quality=quality)
+    return written.getvalue()
 
 
 def timed(pictures: Iterable[str], seconds: Seconds, detail: str | None = None) -> list[Part]:
