@@ -41,7 +41,7 @@ def see(
     distinct = facts.timed and not (request.duplicates or facts.fixed)
     looked_at = replace(looked_at, distinct=distinct, least=facts.min_frames, group=facts.group)
     seen = speaker.see(looked_at)
-    return seen, [*notes, *_left_out(looked_at, seen)]
+    return seen, [*notes, *seen.notes, *_left_out(looked_at, seen)]
 
 
 def _left_out(looked_at: Sight, seen: Seen) -> list[str]:

@@ -43,12 +43,14 @@ class Seen:
 
     text: what stands for the video in a prompt. tokens: how many these are.
     seconds: (N,) times of the frames that were seen. held: the speaker's own.
+    notes: for the user, on what was not seen as asked, a sentence each.
     """
 
     text: str
     tokens: int
     seconds: Seconds
     held: Any
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
