@@ -42,9 +42,6 @@ Paid = TypeVar("Paid", Answer, Captions)
 
 _ANSWERS = (".txt", ".json")
 
-_SILENCE = 600.0
-"""Seconds that a model at a provider may think without a word."""
-
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -182,7 +179,7 @@ def _hosted(
         yield Note(f"costs {estimated}")
     till = Till(
         card,
-        held.enter_context(Transport(silence=_SILENCE)),
+        held.enter_context(Transport()),
         answers=Answers(home() / "answers") if request.cache else None,
         most_usd=request.max_cost,
     )
