@@ -129,9 +129,7 @@ def test_the_same_question_costs_nothing(provider, opened):
     assert till.notes() == []
 
 
-@pytest.mark.parametrize(
-    "changed", [{"model": "ear"}, {"body": {"say": "e"}}, {"repeatable": False}]
-)
+@pytest.mark.parametrize("changed", [{"model": "ear"}, {"body": {"say": "e"}}, {"repeatable": False}])
 def test_another_question_is_asked(provider, opened, changed):
     asked(opened(), question(provider))
     asked(opened(), question(provider, **changed))
