@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fake_openai
-from fake_openai import refusing, saying
+from fake_openai import refusing, responding, saying
 from moviola.film import film
 from moviola.stage import Motion, Scene, Shot
 
@@ -126,3 +126,70 @@ def test_a_folder_without_videos_cannot_be_searched(tmp_path):
     assert done.returncode != 0
     assert str(tmp_path) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def hosted(served, tmp_path):
+    """At OpenAI, as its fake plays it."""
+
+    def call(verb, *arguments, typed="", key="sk-1"):
+        command = [sys.executable, "-m", "moviola", verb, *map(str, arguments)]
+        environment = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")} | {
+            "MOVIOLA_OPENAI_URL": served.url,
+            "MOVIOLA_HOME": str(tmp_path / "home"),
+            "MOVIOLA_KEYS": str(tmp_path / "keys.toml"),
+            "OPENAI_API_KEY": key,
+        }
+        return subprocess.run(
+            [*command, "--model", "openai-chat/gpt-5.4"],
+            input=typed,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+
+    return call
+
+
+def test_an_answer_that_is_paid_for_says_what_it_cost_once(hosted, served, clip):
+    served.replies = [responding("Two hills.")]
+    done = hosted("ask", clip, "What is there?")
+    assert (done.returncode, done.stdout) == (0, "Two hills.\n")
+    assert "note: costs about $0.0" in done.stderr
+    assert done.stderr.endswith("cost $0.0004\n")
+    again = hosted("ask", clip, "What is there?")
+    assert again.stdout == "Two hills.\n"
+    assert "paid for before" in again.stderr
+    assert again.stderr.endswith("cost $0.00\n")
+    assert len(served.asked) == 1
+
+
+def test_a_talk_says_what_each_answer_cost(hosted, served, clip):
+    done = hosted("ask", "--chat", clip, typed="What?\nWhy?\n")
+    assert done.stdout == "Yes.\nYes.\n"
+    assert done.stderr.count("cost $0.0004\n") == 2
+    assert done.stderr.count("note: costs about") == 1
+
+
+def test_captions_say_what_they_cost(hosted, served, clip):
+    done = hosted("caption", clip)
+    assert (done.stdout, done.stderr.splitlines()[-1]) == ("Yes.\n", "cost $0.0004")
+    assert json.loads(hosted("caption", clip, "--json").stdout)["cost_usd"] == "0"
+
+
+@pytest.mark.parametrize("asked", [("ask", "What?"), ("ask", "--chat"), ("caption",)])
+def test_what_it_would_cost_is_said_and_nothing_sent(hosted, served, clip, asked):
+    verb, *more = asked
+    done = hosted(verb, clip, *more, "--cost", key="")
+    assert done.returncode == 0
+    assert done.stdout.startswith("openai-chat/gpt-5.4: about $0.0")
+    told = json.loads(hosted(verb, clip, *more, "--cost", "--json", key="").stdout)
+    assert float(told["usd"]) > 0
+    assert served.asked == []
+
+
+def test_what_costs_too_much_is_refused(hosted, served, clip):
+    done = hosted("ask", clip, "What?", "--max-cost", "0.001")
+    assert done.returncode == 2
+    assert "above the max_cost of $0.001" in done.stderr
+    assert served.asked == []
