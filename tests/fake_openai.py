@@ -117,8 +117,8 @@ class Served:
     """replies: to the next questions; "Yes." where there are none. models: as listed; None for no list.
 
     path: below which the APIs lie. busy: what is answered first to who wants the list.
-    asked: the bodies of all questions, and paths: where each was asked. keys: the `Authorization` of every request. hung_up: set once somebody
-    has hung up on a reply that waits.
+    asked: the bodies of all questions, and paths: where each was asked. keys: the `Authorization` of every
+    request. hung_up: set once somebody has hung up on a reply that waits.
     """
 
     url: str = ""

@@ -144,7 +144,7 @@ class TestTalking:
     ("fields", "error", "words"),
     [
         ({"max_cost": "0.001"}, RequestError, r"would cost about .*, above the max_cost of \$0\.001"),
-        ({"model": "openai-chat/gpt-6.2-sol", "max_cost": 1}, RequestError, "is not known here"),
+        ({"model": "openai-chat/gpt-6.2-sol", "max_cost": 1}, RequestError, "here, so a max_cost"),
         ({"model": "openai-chat/gpt-4.1-nano"}, ModelRetiredError, "ended on 2026-10-23"),
         ({"device": "cpu"}, RequestError, "has no device"),
         ({"weights": "mine"}, RequestError, "has no weights"),
@@ -154,6 +154,18 @@ class TestTalking:
 def test_what_cannot_be_is_refused_before_anything_is_sent(served, clip, fields, error, words):
     with pytest.raises(error, match=words):
         ask(clip, **fields)
+    assert served.asked == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [("hosted = []", "the policy .* allows of those: none"), ("max_cost = 0.001", r"max_cost of \$0\.001")],
+)
+def test_the_policy_is_kept(served, clip, monkeypatch, tmp_path, policy, words):
+    (tmp_path / "policy.toml").write_text(policy)
+    monkeypatch.setenv("MOVIOLA_POLICY", str(tmp_path / "policy.toml"))
+    with pytest.raises(RequestError, match=words):
+        ask(clip)
     assert served.asked == []
 
 

@@ -21,6 +21,7 @@ from moviola.model import Event, Events, HostedSpeakerFamily, Note, Result, Setu
 from moviola.plan.machine import this_machine
 from moviola.plan.plan import Wishes
 from moviola.plan.speaking import choose_speaker, told
+from moviola.policy import check_allowed, most
 from moviola.recipe import fingerprint, recipe
 from moviola.roads import captioned
 from moviola.roads.foretelling import foretold, talk_tokens
@@ -168,20 +169,21 @@ def _hosted(
     from moviola.hosted.transport import Transport
 
     check_offered(card)
+    check_allowed(card)
     if card.retired is not None:
         instead = f"; {card.retired.successor} takes its place" if card.retired.successor else ""
         yield Note(f"{card.id} ends on {card.retired.date}{instead}")
     check_meant(request, card)
     options = validated(family.Options, request.options, card)
     estimated = _estimate(card, family.facts(card, options), request, clips)
-    check_affordable(card, estimated, request.max_cost)
+    check_affordable(card, estimated, most(request.max_cost))
     if estimated is not None:
         yield Note(f"costs {estimated}")
     till = Till(
         card,
         held.enter_context(Transport()),
         answers=Answers(home() / "answers") if request.cache else None,
-        most_usd=request.max_cost,
+        most_usd=most(request.max_cost),
     )
     return Opened(family.speaker(card, options, till), card.id, card, till)
 
