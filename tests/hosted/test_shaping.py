@@ -92,3 +92,10 @@ def test_a_model_that_is_gone_names_the_one_that_took_its_place():
 
 def test_shapes_are_written_as_providers_do():
     assert [ratio(size) for size in ((1280, 720), (960, 960), (720, 1280))] == ["16:9", "1:1", "9:16"]
+
+
+def test_lengths_are_told_in_order_whichever_comes_first():
+    with pytest.raises(RequestError, match="makes 2 to 5, not 7"):
+        settled(card(durations=(4, 2, 3, 5)), seconds=7)
+    with pytest.raises(RequestError, match="makes 4 or 8, not 7"):
+        settled(card(durations=(8, 4)), seconds=7)

@@ -107,12 +107,20 @@ def _seconds(request: Generate, card: ModelCard, notes: list[str]) -> float:
     nearest = min(durations, key=lambda seconds: abs(seconds - (request.seconds or 0)))
     if nearest != request.seconds:
         if not request.fit:
-            able = " or ".join(f"{seconds:g}" for seconds in durations)
             raise RequestError(
-                f"seconds: {card.id} makes {able}, not {request.seconds:g}; --fit takes the nearest"
+                f"seconds: {card.id} makes {_listed(durations)}, not {request.seconds:g}; "
+                "--fit takes the nearest"
             )
         notes.append(f"seconds: {nearest:g}, the nearest to {request.seconds:g} that {card.id} makes")
     return nearest
+
+
+def _listed(durations: tuple[float, ...]) -> str:
+    """`5 or 10`, and `2 to 10` where it is every whole second between."""
+    least, most = min(durations), max(durations)
+    if len(durations) > 2 and len(durations) == most - least + 1:
+        return f"{least:g} to {most:g}"
+    return " or ".join(f"{seconds:g}" for seconds in sorted(durations))
 
 
 def ratio(size: Size) -> str:
