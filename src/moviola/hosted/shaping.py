@@ -89,15 +89,16 @@ def _shaped(request: Generate, card: ModelCard, notes: list[str]) -> dict[str, A
 
 
 def _size_of(aspect: Fraction, card: ModelCard, fit: bool, notes: list[str]) -> Size:
-    """The first size of that shape, with `fit` of the nearest."""
+    """The first size of that shape, with `fit` of the nearest: later ones may be larger, and cost more."""
     wanted = (round(1000 * aspect), 1000)
     nearest = min(card.limits.sizes, key=lambda size: cut_off(wanted, size))
+    first = next(size for size in card.limits.sizes if cut_off(nearest, size) <= _SAME)
     if cut_off(wanted, nearest) > _SAME:
         shapes = ", ".join(dict.fromkeys(ratio(size) for size in card.limits.sizes))
         if not fit:
             raise RequestError(f"aspect: {card.id} makes {shapes}, not {aspect}; --fit takes the nearest")
-        notes.append(f"size: {nearest[0]}x{nearest[1]}, the nearest to {aspect} that {card.id} makes")
-    return nearest
+        notes.append(f"size: {first[0]}x{first[1]}, the nearest to {aspect} that {card.id} makes")
+    return first
 
 
 def _seconds(request: Generate, card: ModelCard, notes: list[str]) -> float:
