@@ -44,7 +44,8 @@ class Keyframe(BaseModel):
     def body(self) -> dict[str, Any]:
         said = self.model_dump(exclude_none=True, exclude={"range"})
         if self.range is not None:
-            said["range"] = {"startSeconds": self.range[0], "endSeconds": self.range[1]}
+            # The one place where Runway's names are written so.
+            said["range"] = {"start_seconds": self.range[0], "end_seconds": self.range[1]}
         return said
 
 
