@@ -3,11 +3,14 @@
 import hashlib
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from ledgers import MemoryLedger, Waiting
+from PIL import Image
 
 from fake_provider import DROP, LOSE, Answer
 from fake_runway import FakeRunway
+from moviola.clip import Clip
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -28,7 +31,9 @@ from moviola.hosted import runway
 from moviola.hosted.service import Order, Ticket, Upload
 from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work
-from moviola.model import Note
+from moviola.model import Note, Result
+from moviola.roads.hosting import host
+from moviola.tasks import Edit, Generate, request
 
 BODY = {"model": "gen4.5", "promptText": "a lake", "ratio": "1280:720", "duration": 5}
 ORDER = Order("runway", "gen4.5", "text_to_video", BODY)
@@ -437,6 +442,53 @@ class TestLinks:
         with pytest.raises(LinkGoneError):
             job.done()
         assert standing(job.ledger) == "fetching"
+
+
+class TestTheWholeRoad:
+    @pytest.fixture
+    def film(self, tmp_path):
+        """Three seconds in 96 × 64."""
+        path = tmp_path / "film.mp4"
+        pictures = np.random.default_rng(0).integers(0, 255, (24, 64, 96, 3), dtype=np.uint8)
+        Clip(pictures, rate=8).save(path)
+        return path
+
+    def done(self, there, line, folder, kind, **fields):
+        asked = request(kind, {"output": folder / "out.mp4"} | fields)
+        *_, last = host(asked, MemoryLedger(), folder / "job", line)
+        assert isinstance(last, Result)
+        (job,) = there.jobs.values()
+        return last.value, job
+
+    def test_a_picture_becomes_a_video(self, there, line, tmp_path, film):
+        there.film = film.read_bytes()
+        Image.new("RGB", (96, 64)).save(tmp_path / "lake.png")
+        result, job = self.done(
+            there, line, tmp_path, Generate, prompt="a lake", model=there.model, image=tmp_path / "lake.png"
+        )
+        assert (result.frames, result.width, result.recipe["cost_usd"]) == (24, 96, "0.60")
+        assert job.body["promptImage"] == [{"uri": "runway://0-lake.png", "position": "first"}]
+
+    def test_a_performance_becomes_a_characters(self, there, line, tmp_path, film):
+        there.film = film.read_bytes()
+        Image.new("RGB", (96, 64)).save(tmp_path / "face.png")
+        _, job = self.done(
+            there, line, tmp_path, Edit, video=film, model="runway/act_two", reference=tmp_path / "face.png"
+        )
+        assert job.body["character"]["uri"].endswith("face.png")
+        assert job.body["reference"]["uri"].endswith("film.mp4")
+
+    def test_a_video_that_is_too_short_is_not_sent(self, there, line, tmp_path, film):
+        asked = request(Edit, {"video": film, "model": "runway/aleph2", "prompt": "snow", "range": "0s..1s"})
+        with pytest.raises(InputError, match="too short, runway/aleph2 takes from 2 s"):
+            list(host(asked, MemoryLedger(), tmp_path / "job", line))
+        assert not there.asked
+
+    def test_a_prompt_is_counted_as_runway_counts(self, there, line, tmp_path):
+        asked = request(Generate, {"prompt": "🏔" * 501, "model": there.model})
+        with pytest.raises(RequestError, match=r"1002 characters.*reads up to 1000"):
+            list(host(asked, MemoryLedger(), tmp_path / "job", line))
+        assert not there.asked
 
 
 def test_without_permission_the_real_runway_is_not_asked(line, monkeypatch):

@@ -99,3 +99,9 @@ def test_lengths_are_told_in_order_whichever_comes_first():
         settled(card(durations=(4, 2, 3, 5)), seconds=7)
     with pytest.raises(RequestError, match="makes 4 or 8, not 7"):
         settled(card(durations=(8, 4)), seconds=7)
+
+
+def test_of_sizes_of_one_shape_the_first_is_taken():
+    sizes = ((1470, 630), (2206, 946), (3840, 1646))
+    assert settled(card(sizes=sizes), aspect="21:9")[0].size == (1470, 630)
+    assert settled(card(sizes=sizes), aspect="2.39", fit=True)[0].size == (1470, 630)
