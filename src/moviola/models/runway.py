@@ -44,7 +44,8 @@ _FACTS = {
     "results": "addresses hold 24 to 48 hours; asking for the job gives fresh ones",
     "cancelling": "what is running is not refunded. Runway cancels and deletes by the same request: it is "
     "sent only for a job that has not ended, but one that ends in that instant is deleted",
-    "image": "the video has the picture's shape where the model is not told one",
+    "image": "cut to the shape of the video, which is 16:9 unless size or aspect say another; models that "
+    "are not told a shape keep the picture's",
     "moderation": "what it refuses by what it was given is paid for all the same, as others tell it",
     "lost replies": "Runway cannot be asked for a job whose reply was lost",
     "daily limits": "429, by tier and model; a limit of what runs at once only makes jobs wait",
@@ -161,7 +162,7 @@ def order(request: Synthesis, card: ModelCard, options: Options, files: Mapping[
         body[field] = [*body.get(field, ()), *value] if field == "keyframes" else value
     body |= _said(request, model, way)
     body |= _shape(request, model, way, body)
-    _check_whole(request, model, way, body)
+    _check_whole(model, way, body)
     return Order(NAME, model.name, way.path, body, priced=_priced(request, model, body, files.get("video")))
 
 
@@ -306,7 +307,7 @@ def _pair(ratio: str) -> Size:
     return int(width), int(height)
 
 
-def _check_whole(request: Synthesis, model: Model, way: Way, body: Mapping[str, Any]) -> None:
+def _check_whole(model: Model, way: Way, body: Mapping[str, Any]) -> None:
     """What only together is right or wrong."""
     id = _id(model.name)
     if missing := sorted(map(named, way.needs - set(body))):
