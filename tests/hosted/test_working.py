@@ -231,6 +231,17 @@ def test_a_lost_job_is_found_where_the_provider_can_be_asked(scene):
     assert job.provider.calls.count("create") == 1
 
 
+def test_a_lost_job_is_looked_for_by_what_was_sent(scene, tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(b"picture")
+    digest = hashlib.sha256(b"picture").hexdigest()
+    upload = Upload(str(path), digest, "image/png", 7)
+    job, looked_for = scene(creates=[UnknownOutcomeError("acme was silent")]), []
+    job.provider.find = lambda order: looked_for.append(order) or Ticket("t-9")
+    job.done(Order("acme", "film-1", "generate", {"image": f"asset:{digest}"}, uploads=(upload,)))
+    assert looked_for == job.provider.orders
+
+
 def test_a_lost_job_that_the_provider_does_not_know_stays_unknown(scene):
     job = scene(creates=[UnknownOutcomeError("acme was silent")], finds=[None])
     with pytest.raises(UnknownOutcomeError, match="shows no such job"):

@@ -240,6 +240,7 @@ class Service(Protocol):
     def find(self, order: Order) -> Ticket | None:
         """The job of an order whose reply was lost; None where the provider says that it has none.
 
+        `order` is resolved: it is what was sent.
         Raises UnknownOutcomeError where the provider cannot be asked for it.
         """
         ...

@@ -179,8 +179,10 @@ class _Job:
         """The job whose reply was lost, where the provider can say."""
         name = self.service.name
         yield Note(f"{why}; asking {name} whether it has the job")
+        kept = {file.sha256: self.ledger.read(f"upload/{file.sha256}") for file in order.uploads}
+        sent = order.resolved({sha256: Uploaded.of(entry).url for sha256, entry in kept.items() if entry})
         try:
-            ticket = yield from patiently(lambda: self.service.find(order), self.service.rules, self.clock)
+            ticket = yield from patiently(lambda: self.service.find(sent), self.service.rules, self.clock)
         except UnknownOutcomeError:
             raise
         except HostedError as error:
