@@ -36,6 +36,11 @@ def test_how_long_the_start_may_take_is_said_in_a_header():
     assert (order.headers, order.body) == ({"X-Fal-Request-Timeout": "30"}, {"prompt": "a lake"})
 
 
+def test_a_file_goes_where_an_option_places_it():
+    body = made("fal/a/b", {"end_image_url": "@last_image"}, {"last_image": Given("asset:2")}).body
+    assert body == {"end_image_url": "asset:2"}
+
+
 def test_the_bare_name_is_no_app():
     with pytest.raises(RequestError, match="fal/OWNER/APP"):
         made("fal", prompt="a lake")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from moviola.card import ModelCard
 from moviola.errors import RequestError
 from moviola.hosted.fal_queue import NAME, check_app, service
+from moviola.hosted.passing import from_text, placed
 from moviola.hosted.service import Given, Order
 from moviola.model import Setup
 from moviola.tasks import Synthesis
@@ -23,12 +23,14 @@ _CARD = ModelCard(
     summary="Any app on fal, by its path: fal/OWNER/APP, as in fal/fal-ai/ltx-video.",
     licence="that of the app",
     hosted=True,
-    takes=("prompt", "negative_prompt", "image", "seed"),
+    takes=("prompt", "negative_prompt", "image", "last_image", "reference", "mask", "seed"),
     source="https://fal.ai/docs/api-reference/inference-api",
     facts={
         "key": "FAL_KEY, the keyring, or the file of keys",
-        "input": "prompt, negative_prompt, seed, image_url and video_url are sent under these names; all "
-        "else that an app takes is given with -O NAME=VALUE, where VALUE is JSON, or text that is none",
+        "input": "prompt, negative_prompt, seed, image_url, video_url and mask_url are sent under these "
+        "names; all else that an app takes is given with -O NAME=VALUE, where VALUE is JSON, or text that is "
+        "none. Within VALUE, @FIELD stands for what the request says, which is then sent there alone: "
+        "-O start_image_url=@image -O end_image_url=@last_image",
         "price": "not known here: every app has its own, so --max-cost refuses it",
         "states": "there is none for what failed: a job that is completed may hold an error",
         "lost replies": "fal cannot be asked for a job whose reply was lost",
@@ -39,6 +41,15 @@ _CARD = ModelCard(
 )
 
 CARDS: tuple[ModelCard, ...] = (_CARD,)
+
+_NAMES = {
+    "prompt": "prompt",
+    "negative_prompt": "negative_prompt",
+    "seed": "seed",
+    "image": "image_url",
+    "video": "video_url",
+    "mask": "mask_url",
+}
 
 
 class Options(BaseModel):
@@ -54,18 +65,8 @@ class Options(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_json(cls, given: Any) -> Any:
-        """Text that is JSON is meant as that: the command line knows nothing but text."""
-        return {name: _read(value) for name, value in given.items()} if isinstance(given, Mapping) else given
-
-
-def _read(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
+    def _from_text(cls, given: Any) -> Any:
+        return from_text(given)
 
 
 def named(model: str) -> ModelCard:
@@ -81,9 +82,9 @@ def order(request: Synthesis, card: ModelCard, options: Options, files: Mapping[
     if card.id == NAME:
         raise RequestError("name the app on fal by its path: --model fal/OWNER/APP")
     said = {"prompt": request.prompt, "negative_prompt": request.negative_prompt, "seed": request.seed}
-    body = {name: value for name, value in said.items() if value is not None}
-    body |= {f"{name}_url": file.address for name, file in files.items()}
-    body |= options.model_extra or {}
+    said = {name: value for name, value in said.items() if value is not None}
+    said |= {name: file.address for name, file in files.items()}
+    body = placed(said, _NAMES, options.model_extra or {}, card.id)
     headers = {} if options.start_timeout is None else {"X-Fal-Request-Timeout": f"{options.start_timeout:g}"}
     app = card.id.removeprefix(f"{NAME}/")
     return Order(NAME, app, request.verb, body, headers=headers)
