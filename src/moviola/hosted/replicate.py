@@ -187,8 +187,8 @@ class Replicate:
                 ):
                     return _ticket(said)
         raise UnknownOutcomeError(
-            f"no reply came to what was sent, and nothing in {NAME}'s list tells surely which job it is; "
-            "see at https://replicate.com/predictions whether it was made, before you try it again as a new one"
+            f"no reply came to what was sent, and nothing in {NAME}'s list tells surely which job it is: see "
+            "at https://replicate.com/predictions whether it was made, before you try it again as a new one"
         )
 
     def _recent(self) -> Iterator[Mapping[str, Any]]:

@@ -44,8 +44,8 @@ _CARD = ModelCard(
         "(https://replicate.com/changelog/2025-10-16-prediction-deadlines)",
         "pace": "600 jobs a minute, fewer as the credit runs out "
         "(https://replicate.com/docs/topics/predictions/rate-limits)",
-        "unsure": "how large a file may be; whether every refusal of input names its field; whether the list of "
-        "jobs shows addresses as they were sent; what a cancelled job costs on private models",
+        "unsure": "how large a file may be; whether every refusal of input names its field; whether the list "
+        "of jobs shows addresses as they were sent; what a cancelled job costs on private models",
     },
 )
 
