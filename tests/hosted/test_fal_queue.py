@@ -1,6 +1,8 @@
 """fal's queue, with every trap that is known of it."""
 
 import hashlib
+import socket
+from dataclasses import replace
 
 import pytest
 from ledgers import MemoryLedger, Waiting
@@ -103,6 +105,52 @@ def test_an_address_elsewhere_gets_no_key(queue, ticket):
             with pytest.raises(HostedError, match="gets no key"):
                 ask(astray)
         assert not other.asked
+
+
+class TestTheOtherHost:
+    @pytest.fixture
+    def two(self, fal, queue):
+        """The queue where nobody is at the first host."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+        return replace(queue, queue=nobody, backup=fal.url)
+
+    def test_a_job_is_created_there_where_the_first_cannot_be_reached(self, fal, two, line, tmp_path):
+        assert Job(two, line, tmp_path / "results").done().outputs
+        assert fal.count("POST", ".*") == 1
+
+    def test_what_was_created_at_the_first_is_asked_for_there(self, fal, two, ticket):
+        moved = {name: url.replace(fal.url, two.queue) for name, url in ticket.urls.items()}
+        two.look(Ticket(ticket.id, moved))
+        two.cancel(Ticket(ticket.id, moved))
+        assert fal.jobs["r-1"].cancelled
+
+    def test_what_was_created_there_is_asked_for_at_the_first_when_it_goes(self, fal, queue, ticket):
+        with FakeFal() as other:
+            both = replace(queue, backup=other.url)
+            other.trouble("GET", ".*", DROP)
+            moved = {name: url.replace(fal.url, other.url) for name, url in ticket.urls.items()}
+            assert both.look(Ticket(ticket.id, moved)).state == "waiting"
+
+    @pytest.mark.parametrize("trouble", [DROP, LOSE, refuses(502, b""), refuses(503, b"")])
+    def test_what_may_have_arrived_is_not_created_there(self, fal, queue, trouble):
+        with FakeFal() as other:
+            fal.trouble("POST", ".*", trouble)
+            with pytest.raises(UnknownOutcomeError):
+                replace(queue, backup=other.url).create(ORDER)
+            assert not other.asked
+
+    def test_it_is_fals_own_alone(self, line, monkeypatch):
+        monkeypatch.setenv("FAL_KEY", "k")
+        monkeypatch.setenv("MOVIOLA_FAL_URL", "http://127.0.0.1:1")
+        assert fal_queue.service(ORDER, line).backup == ""
+        monkeypatch.delenv("MOVIOLA_FAL_URL")
+        assert fal_queue.service(ORDER, line).backup == "https://queue.falrun.com"
+
+    def test_where_neither_can_be_reached_nothing_was_made(self, two):
+        with pytest.raises(ProviderDownError, match="cannot be reached"):
+            replace(two, backup=two.queue).create(ORDER)
 
 
 def test_files_are_fetched_without_the_key(fal, job):
@@ -225,7 +273,13 @@ class TestLostReplies:
         assert standing(job.ledger) == "unknown"
 
     @pytest.mark.parametrize(
-        "body", [{}, {"request_id": "r-1"}, {"request_id": "r", "status_url": "http://x"}]
+        "body",
+        [
+            {},
+            {"request_id": "r-1"},
+            {"request_id": "r", "status_url": "http://x"},
+            dict.fromkeys(("request_id", "status_url", "response_url", "cancel_url"), "http://[x"),
+        ],
     )
     def test_a_reply_that_makes_no_sense_is_as_good_as_lost(self, fal, job, body):
         fal.trouble("POST", ".*", Answer(200, body))

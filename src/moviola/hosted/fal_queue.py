@@ -6,6 +6,9 @@
     PUT  cancel_url               → taken, or 400 or 409 where it has ended
 
 The addresses are taken as they are given: those of an app with a long path hold only its first two parts.
+Where the queue cannot be reached, its second host is asked for the same, which takes the same key and has the
+same jobs: https://fal.ai/docs/documentation/model-apis/inference/reliability. What may have arrived at the
+first is never created at the second.
 Facts with their sources are on the cards of `models/fal.py`.
 """
 
@@ -14,10 +17,10 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -40,6 +43,7 @@ from moviola.hosted.transport import Reply, Transport
 NAME = "fal"
 
 QUEUE = "https://queue.fal.run"
+BACKUP = "https://queue.falrun.com"
 REST = "https://rest.fal.ai"
 
 _URLS = ("status_url", "response_url", "cancel_url")
@@ -63,16 +67,21 @@ def service(order: Order, transport: Transport) -> FalQueue:
     Raises NotAuthorizedError without a key, InputError for one that cannot be.
     """
     other = os.environ.get("MOVIOLA_FAL_URL", "").rstrip("/")
-    return FalQueue(transport, key(NAME, ("FAL_KEY",)), other or QUEUE, other or REST)
+    kept = key(NAME, ("FAL_KEY",))
+    return FalQueue(transport, kept, other, "", other) if other else FalQueue(transport, kept)
 
 
 @dataclass(frozen=True, slots=True)
 class FalQueue:
-    """A `Service`. queue, rest: where it is asked for jobs, and for room for files."""
+    """A `Service`. queue, rest: where it is asked for jobs, and for room for files.
+
+    backup: where the queue is too; "" for nowhere.
+    """
 
     transport: Transport
     key: Key
     queue: str = QUEUE
+    backup: str = BACKUP
     rest: str = REST
 
     name = NAME
@@ -97,11 +106,12 @@ class FalQueue:
         return Uploaded(kept)
 
     def create(self, order: Order) -> Ticket:
-        reply = self.transport.create(
+        # Nothing has left where the first host cannot be reached; a reply that is lost is another error.
+        reply = self._reached(
             f"{self.queue}/{check_app(order.model)}",
-            secrets=self.secrets,
-            headers=order.headers,
-            json=dict(order.body),
+            lambda url: self.transport.create(
+                url, secrets=self.secrets, headers=order.headers, json=dict(order.body)
+            ),
         )
         if not reply.good:
             if reply.status == 404:
@@ -119,7 +129,7 @@ class FalQueue:
         return ticket
 
     def look(self, ticket: Ticket) -> Sighting:
-        said = self._good(self._get(ticket, "status_url")).fields()
+        said = self._good(self._asked("GET", ticket, "status_url")).fields()
         match said.get("status"):
             case "IN_QUEUE":
                 position = said.get("queue_position")
@@ -128,15 +138,13 @@ class FalQueue:
             case "IN_PROGRESS":
                 return Sighting("running")
             case "COMPLETED":
-                return self._ended(self._get(ticket, "response_url"), said)
+                return self._ended(self._asked("GET", ticket, "response_url"), said)
         raise ProviderDownError(f"{NAME} says of the job what is not known here: {one_line(str(said))[:80]}")
 
     renew = look
 
     def cancel(self, ticket: Ticket) -> str:
-        url = ticket.urls["cancel_url"]
-        self._check_ours(url)
-        reply = self.transport.ask("PUT", url, secrets=self.secrets)
+        reply = self._asked("PUT", ticket, "cancel_url")
         if reply.status in (400, 404, 409):
             raise CannotCancelError(f"{NAME} cannot cancel the job any more ({one_line(words_of(reply))})")
         self._good(reply)
@@ -152,16 +160,41 @@ class FalQueue:
     def secrets(self) -> Mapping[str, str]:
         return {"Authorization": f"Key {self.key.secret}"}
 
-    def _get(self, ticket: Ticket, name: str) -> Reply:
-        url = ticket.urls[name]
-        self._check_ours(url)
-        return self.transport.ask("GET", url, secrets=self.secrets)
+    def _asked(self, method: Literal["GET", "PUT"], ticket: Ticket, name: str) -> Reply:
+        return self._reached(
+            ticket.urls[name], lambda url: self.transport.ask(method, url, secrets=self.secrets)
+        )
+
+    def _reached(self, url: str, send: Callable[[str], Reply]) -> Reply:
+        """The reply from the address, or, where none came and that does no harm, from the other host's."""
+        elsewhere = self._elsewhere(url)
+        try:
+            return send(url)
+        except ProviderDownError:
+            if elsewhere is None:
+                raise
+        return send(elsewhere)
 
     def _check_ours(self, url: str) -> None:
         """Raises HostedError for an address that the key must not go to."""
-        ours, theirs = httpx.URL(self.queue), httpx.URL(url)
-        if (ours.scheme, ours.host, ours.port) != (theirs.scheme, theirs.host, theirs.port):
-            raise HostedError(f"{NAME} gives an address on {theirs.host or 'no host'}, which gets no key")
+        self._elsewhere(url)
+
+    def _elsewhere(self, url: str) -> str | None:
+        """The same address on the other host, if there is one. Raises HostedError for what is on neither."""
+        try:
+            asked = httpx.URL(url)
+        except httpx.InvalidURL:
+            raise HostedError(f"{NAME} gives an address that is none") from None
+        for here, there in ((self.queue, self.backup), (self.backup, self.queue)):
+            host = httpx.URL(here)
+            if here and (host.scheme, host.host, host.port) == (asked.scheme, asked.host, asked.port):
+                other = httpx.URL(there)
+                return (
+                    str(asked.copy_with(scheme=other.scheme, host=other.host, port=other.port))
+                    if there
+                    else None
+                )
+        raise HostedError(f"{NAME} gives an address on {asked.host or 'no host'}, which gets no key")
 
     def _good(self, reply: Reply) -> Reply:
         if not reply.good:
