@@ -87,7 +87,8 @@ class FakeFal(FakeProvider):
         job.looks += 1
         if job.looks <= len(self.states):
             return Answer(202, {"request_id": number, **self.states[job.looks - 1]})
-        return Answer(200, {"request_id": number, "status": "COMPLETED", "metrics": {}, **self.error})
+        ended = {"request_id": number, "status": "COMPLETED", "logs": None, "metrics": {}}
+        return Answer(200, ended | self.error)
 
     def _cancel(self, job: Job) -> Answer:
         if job.looks > len(self.states) or job.cancelled:
