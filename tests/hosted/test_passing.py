@@ -3,7 +3,9 @@
 import pytest
 
 from moviola.errors import RequestError
-from moviola.hosted.passing import from_text, placed
+from moviola.hosted.passing import from_text, placed, said_by
+from moviola.hosted.service import Given
+from moviola.tasks import Generate
 
 SAID = {"prompt": "a lake", "image": "asset:1"}
 NAMES = {"prompt": "prompt"}
@@ -40,3 +42,10 @@ def test_text_that_is_json_is_meant_as_that():
         "e": 5,
     }
     assert from_text("no mapping") == "no mapping"
+
+
+def test_several_pictures_are_one_list():
+    request = Generate(prompt="they meet", references=["a.png", "b.png"])
+    files = {"image": Given("asset:0"), "references.0": Given("asset:1"), "references.1": Given("asset:2")}
+    said = said_by(request, files)
+    assert said == {"prompt": "they meet", "image": "asset:0", "references": ["asset:1", "asset:2"]}

@@ -7,23 +7,46 @@ from collections.abc import Mapping
 from typing import Any
 
 from moviola.errors import RequestError
+from moviola.hosted.service import Given
+from moviola.tasks import Synthesis
 
-FIELDS = ("prompt", "negative_prompt", "seed", "image", "last_image", "reference", "video", "mask")
+FIELDS = (
+    "prompt",
+    "negative_prompt",
+    "seed",
+    "image",
+    "last_image",
+    "reference",
+    "references",
+    "video",
+    "mask",
+)
 """Of a request, which an option may place: -O NAME=@FIELD."""
 
 
 def from_text(given: Any) -> Any:
-    """Options as they are meant: the command line knows nothing but text, and text that is JSON is that."""
-    return {name: _read(value) for name, value in given.items()} if isinstance(given, Mapping) else given
+    """Options as they are meant: the command line knows nothing but text."""
+    return {name: read(value) for name, value in given.items()} if isinstance(given, Mapping) else given
 
 
-def _read(value: Any) -> Any:
+def read(value: Any) -> Any:
+    """A value of an option as it is meant: text that is JSON is that."""
     if not isinstance(value, str):
         return value
     try:
         return json.loads(value)
     except ValueError:
         return value
+
+
+def said_by(request: Synthesis, files: Mapping[str, Given]) -> dict[str, Any]:
+    """What a request says, by field; files by their addresses, and `references` as a list of them."""
+    words = {"prompt": request.prompt, "negative_prompt": request.negative_prompt, "seed": request.seed}
+    said: dict[str, Any] = {name: value for name, value in words.items() if value is not None}
+    for name, file in files.items():
+        field, several, _ = name.partition(".")
+        said[field] = [*said.get(field, ()), file.address] if several else file.address
+    return said
 
 
 def placed(

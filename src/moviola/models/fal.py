@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from moviola.card import ModelCard
 from moviola.errors import RequestError
 from moviola.hosted.fal_queue import NAME, check_app, service
-from moviola.hosted.passing import from_text, placed
+from moviola.hosted.passing import FIELDS, from_text, placed, said_by
 from moviola.hosted.service import Given, Order
 from moviola.model import Setup
 from moviola.tasks import Synthesis
@@ -23,7 +23,7 @@ _CARD = ModelCard(
     summary="Any app on fal, by its path: fal/OWNER/APP, as in fal/fal-ai/ltx-video.",
     licence="that of the app",
     hosted=True,
-    takes=("prompt", "negative_prompt", "image", "last_image", "reference", "mask", "seed"),
+    takes=tuple(field for field in FIELDS if field != "video"),
     source="https://fal.ai/docs/api-reference/inference-api",
     facts={
         "key": "FAL_KEY, the keyring, or the file of keys",
@@ -81,10 +81,7 @@ def order(request: Synthesis, card: ModelCard, options: Options, files: Mapping[
     """What is sent for a request. files: what its fields name. Raises RequestError."""
     if card.id == NAME:
         raise RequestError("name the app on fal by its path: --model fal/OWNER/APP")
-    said = {"prompt": request.prompt, "negative_prompt": request.negative_prompt, "seed": request.seed}
-    said = {name: value for name, value in said.items() if value is not None}
-    said |= {name: file.address for name, file in files.items()}
-    body = placed(said, _NAMES, options.model_extra or {}, card.id)
+    body = placed(said_by(request, files), _NAMES, options.model_extra or {}, card.id)
     headers = {} if options.start_timeout is None else {"X-Fal-Request-Timeout": f"{options.start_timeout:g}"}
     app = card.id.removeprefix(f"{NAME}/")
     return Order(NAME, app, request.verb, body, headers=headers)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from moviola.card import ModelCard
 from moviola.errors import RequestError
-from moviola.hosted.passing import FIELDS, from_text, placed
+from moviola.hosted.passing import FIELDS, from_text, placed, said_by
 from moviola.hosted.replicate import NAME, check_model, service, version_of
 from moviola.hosted.service import Given, Order
 from moviola.model import Setup
@@ -81,10 +81,9 @@ def order(request: Synthesis, card: ModelCard, options: Options, files: Mapping[
     """What is sent for a request. files: what its fields name. Raises RequestError."""
     if card.id == NAME:
         raise RequestError("name the model on Replicate by its path: --model replicate/OWNER/NAME")
-    said = {"prompt": request.prompt, "negative_prompt": request.negative_prompt, "seed": request.seed}
-    said = {name: value for name, value in said.items() if value is not None}
-    said |= {name: file.address for name, file in files.items()}
-    body: dict[str, Any] = {"input": placed(said, _NAMES, options.model_extra or {}, card.id)}
+    body: dict[str, Any] = {
+        "input": placed(said_by(request, files), _NAMES, options.model_extra or {}, card.id)
+    }
     path = card.id.removeprefix(f"{NAME}/")
     if (version := version_of(path)) is not None:
         body["version"] = version

@@ -58,7 +58,11 @@ def _fields(asked: Again, recorded: Mapping[str, Any]) -> dict[str, Any]:
     fields["options"] = dict(fields.get("options", {})) | options
     for name in (*FILES, "weights"):
         if name in recorded and name not in change:
-            fields[name] = _found(recorded[name], made.parent)
+            named = recorded[name]
+            several = isinstance(named, list)
+            fields[name] = (
+                [_found(one, made.parent) for one in named] if several else _found(named, made.parent)
+            )
     # What a settled request has instead of these would contradict a change of them.
     if "seconds" in asked.change:
         fields.pop("frames", None)

@@ -25,7 +25,7 @@ from moviola.media.sink import check_output, replacing
 from moviola.model import Events, Note, Result
 from moviola.roads.burning import encode
 from moviola.roads.making import check_not_input, numbered
-from moviola.roads.video import FILES, clip_of, output_beside
+from moviola.roads.video import clip_of, files_of, output_beside
 from moviola.tasks import VideoResult, VideoTask
 
 _CHUNK = 4
@@ -47,8 +47,8 @@ def with_comparison(request: VideoTask, made: Events) -> Events:
     assert request.compare is not None
     takes = getattr(request, "count", 1)
     places = numbered(request.compare, takes)
-    names = (*FILES, "save_mask", "preview")
-    others = [*(getattr(request, name, None) for name in names), *numbered(output_beside(request), takes)]
+    written = [getattr(request, name, None) for name in ("save_mask", "preview")]
+    others = [*files_of(request).values(), *written, *numbered(output_beside(request), takes)]
     for place in places:
         _check(place, others, overwrite=request.overwrite)
     with closing(made) as events:

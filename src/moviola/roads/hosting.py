@@ -29,7 +29,7 @@ from moviola.recipe import recipe
 from moviola.roads.making import check_not_input, numbered, validated
 from moviola.roads.sending import Sending
 from moviola.roads.synthesis import check_fields, output_of
-from moviola.roads.video import FILES, clip_of, inputs_of
+from moviola.roads.video import clip_of, files_of, inputs_of
 from moviola.tasks import Edit, Synthesis, VideoResult
 
 
@@ -64,7 +64,7 @@ def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
     output = output_of(settled)
     for each in numbered(output, request.count):
         check_output(each, overwrite=request.overwrite)
-        check_not_input(each, *(getattr(request, name, None) for name in FILES))
+        check_not_input(each, *files_of(request).values())
     files, uploads = _files(request, card, folder, notes)
     order = replace(family.order(settled, card, options, files), uploads=uploads)
     told = estimate(card, order.priced, request.count) if order.priced else None
@@ -153,16 +153,16 @@ def _facts(order: Order, outcome: Outcome) -> dict[str, Any]:
 def _files(
     request: Synthesis, card: ModelCard, folder: Path | None, notes: list[str]
 ) -> tuple[dict[str, Given], tuple[Upload, ...]]:
-    """What the request names, by field, and what of it is uploaded."""
+    """What the request names, by field (`references.0`), and what of it is uploaded."""
     sending = Sending(card.id, folder, request.fit, notes)
     files, uploads = {}, []
-    for name in FILES:
-        if (origin := getattr(request, name, None)) is None:
-            continue
+    for name, origin in files_of(request).items():
         part = None
         if name == "video" and isinstance(request, Edit) and (request.range or request.rate):
             part = clip_of(request)
-        given, upload = sending.given(name, origin, card.limits.files.get(name, Accepts()), part)
+        given, upload = sending.given(
+            name, origin, card.limits.files.get(name.partition(".")[0], Accepts()), part
+        )
         files[name] = given
         if upload is not None:
             uploads.append(upload)

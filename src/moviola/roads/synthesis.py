@@ -28,7 +28,7 @@ from moviola.presets import worded
 from moviola.recipe import recipe
 from moviola.recognition.placing import place
 from moviola.roads.making import Take, check_not_input, make, numbered, validated, work_folder
-from moviola.roads.video import FILES, clip_of, encoding_like, inputs_of, output_beside
+from moviola.roads.video import clip_of, encoding_like, files_of, inputs_of, output_beside
 from moviola.tasks import Edit, Generate, Synthesis, VideoResult, origin_name
 
 _OF_WEIGHTS = ("weights", "size", "memory", "preview")
@@ -40,6 +40,7 @@ _ASKED = (
     "image",
     "last_image",
     "reference",
+    "references",
     "guidance",
     "motion",
     "strength",
@@ -292,10 +293,10 @@ def output_of(request: Synthesis) -> Path:
 def _check_outputs(request: Synthesis, output: Path) -> None:
     """Raises OutputError, before any work is done, where a take could not be written."""
     for path in numbered(output, request.count):
-        check_not_input(path, *(getattr(request, name, None) for name in FILES))
+        check_not_input(path, *files_of(request).values())
         check_output(path, overwrite=request.overwrite)
     if request.preview is not None:
         choose_encoding(request.preview, None)
-        check_not_input(request.preview, *(getattr(request, name, None) for name in FILES))
+        check_not_input(request.preview, *files_of(request).values())
         if request.preview == output:
             raise OutputError(f"preview {request.preview} is the output too; choose another name")

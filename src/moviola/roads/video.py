@@ -68,14 +68,25 @@ def clip_of(request: VideoTask) -> Clip:
     return Clip(request.video, rate=request.rate, span=request.range, slow=slow or 1)
 
 
-FILES = ("video", "mask", "image", "last_image", "reference")
+FILES = ("video", "mask", "image", "last_image", "reference", "references")
 """Fields of requests that name what a video is made from."""
+
+
+def files_of(request: Any) -> dict[str, Any]:
+    """What a request is made from, by field; of a list, each by its number: `references.0`."""
+    files: dict[str, Any] = {}
+    for name in FILES:
+        given = getattr(request, name, None)
+        if isinstance(given, list) and name == "references":
+            files |= {f"{name}.{number}": origin for number, origin in enumerate(given)}
+        elif given is not None:
+            files[name] = given
+    return files
 
 
 def inputs_of(request: Any) -> dict[str, Any]:
     """Fingerprints of the files a request names, by field."""
-    named = {name: getattr(request, name, None) for name in FILES}
-    return {name: fingerprint(origin) for name, origin in named.items() if origin is not None}
+    return {name: fingerprint(origin) for name, origin in files_of(request).items()}
 
 
 def output_beside(request: VideoTask) -> Path:

@@ -86,6 +86,11 @@ Origins = Annotated[list[Origin], BeforeValidator(as_videos)]
 """One video or several; one alone need not be in a list."""
 
 
+def as_pictures(value: Any) -> Any:
+    """Single pictures: a list or tuple is of them."""
+    return value if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
 def origin_name(origin: Any) -> str:
     """How an origin is written down: its path or URL, else what kind of thing it is."""
     if isinstance(origin, str | Path | int):

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from moviola.tasks.background import BackgroundAs
-from moviola.tasks.fields import Origin, Positional, Rational, Short, Size, TimeSpan, as_bytes, named, said
+from moviola.tasks.fields import (
+    Origin,
+    Positional,
+    Rational,
+    Short,
+    Size,
+    TimeSpan,
+    as_bytes,
+    as_pictures,
+    named,
+    said,
+)
 from moviola.tasks.prompts import BoxAt, PointAt, TextAt
 from moviola.tasks.task import MODEL, OnDevice, Task
 from moviola.vocabulary import VERBS
@@ -77,6 +88,11 @@ class Synthesis(OnDevice, Making):
     reference: Origin | None = Field(
         None, description="a picture of what should be seen, where the model follows one"
     )
+    references: Annotated[
+        list[Origin] | None,
+        BeforeValidator(as_pictures),
+        Field(None, description="further pictures of what should be seen, where the model takes several"),
+    ]
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="same seed, same video; default a new one, told and recorded"
     )
