@@ -89,6 +89,25 @@ def test_a_picture_is_brought_along(fal):
     assert next(iter(fal.kept)) == "0-lake.png"
 
 
+def test_several_pictures_are_brought_along_in_their_order(fal):
+    for name, colour in (("cat.png", "white"), ("dog.png", "brown"), ("lake.png", "blue")):
+        Image.new("RGB", (96, 64), colour).save(name)
+    result = moviola.generate(
+        "they meet", model="pika/2.2-scenes", reference="cat.png", references=["dog.png", "lake.png"]
+    )
+    names = [url.rpartition("-")[2] for url in fal.jobs["r-1"].body["image_urls"]]
+    assert names == ["cat.png", "dog.png", "lake.png"]
+    assert {"reference", "references.0", "references.1"} <= set(result.recipe["inputs"])
+
+
+def test_pictures_go_where_an_option_places_them(fal):
+    for name in ("cat.png", "dog.png"):
+        Image.new("RGB", (96, 64)).save(name)
+    options = {"pictures": "@references"}
+    moviola.generate("they meet", model="fal/acme/meet", references=["cat.png", "dog.png"], options=options)
+    assert len(fal.jobs["r-1"].body["pictures"]) == 2
+
+
 def test_any_app_edits_by_its_path(fal, film, tmp_path):
     (tmp_path / "in.mp4").write_bytes(film)
     edited = moviola.edit("in.mp4", "make it snow", model="fal/acme/snow", options={"strength": 0.5})
