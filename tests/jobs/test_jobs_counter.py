@@ -21,10 +21,12 @@ def test_a_store_without_jobs_lists_none_and_makes_nothing(house):
 
 def test_a_job_keeps_its_request_with_full_names(house, provider, asked, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    id = jobs.submit(asked.model_copy(update={"output": None, "image": "still.png"}))
+    files = {"image": "still.png", "references": ["one.png", "https://acme.example/two.png"]}
+    id = jobs.submit(asked.model_copy(update={"output": None} | files))
     kept = jobs.show(id).request
     assert kept["output"] == str(tmp_path / "a-lake.mp4")
     assert kept["image"] == str(tmp_path / "still.png")
+    assert kept["references"] == [str(tmp_path / "one.png"), "https://acme.example/two.png"]
 
 
 def test_what_is_only_in_memory_cannot_be_a_job(house, provider, asked):
