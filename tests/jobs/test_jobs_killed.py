@@ -17,12 +17,13 @@ import pytest
 
 from fake_fal import FakeFal
 from fake_provider import Answer
+from fake_replicate import FakeReplicate
 from moviola import jobs
 from moviola.clip import Clip
 from moviola.jobs.worker import Worker
 from moviola.tasks import Generate, request
 
-FAKES = [FakeFal]
+FAKES = [FakeFal, FakeReplicate]
 """Every provider there is."""
 
 
