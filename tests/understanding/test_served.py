@@ -22,6 +22,7 @@ from moviola import registry
 from moviola.clip import Clip
 from moviola.errors import InputError, RequestError
 from moviola.film import film
+from moviola.hosted.servers import KEYS
 from moviola.stage import Motion, Scene, Shot, Sprite
 from moviola.tasks import Ask
 from moviola.understanding.schema import Form, answered
@@ -38,7 +39,7 @@ KEY = "sk-moviola-1234567890"
 
 @pytest.fixture
 def served(monkeypatch):
-    for name in line.KEYS:
+    for name in KEYS:
         monkeypatch.delenv(name, raising=False)
     with fake_openai.serve() as one:
         yield one

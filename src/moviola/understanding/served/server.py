@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import time
 from collections.abc import Generator, Mapping
@@ -13,13 +12,11 @@ from typing import Any
 
 import httpx
 
-from moviola.errors import InputError, RequestError, caused_by
+from moviola.errors import InputError, caused_by
+from moviola.hosted.servers import address, key_for, wanted
 from moviola.hosted.transport import check_online, is_here, retry_after
 from moviola.understanding.served.events import events
 from moviola.understanding.served.refusals import BusyError, RefusalError, line, said_by
-
-KEYS = ("MOVIOLA_SERVER_KEY", "OPENAI_API_KEY")
-"""Environment variables that may hold the key; the first that is set is taken."""
 
 PAUSES = (1.0, 2.0, 4.0)
 """Seconds before the next attempt, where the server does not say how long to wait."""
@@ -46,12 +43,12 @@ class Server:
 
     def __init__(self, url: str, timeout: float) -> None:
         """Raises RequestError for what is no address of a server."""
-        self._base = _address(url)
+        self._base = address(url, "/chat/completions")
         self._timeout = timeout
-        self._key = _key_for(self._base)
+        self._key = key_for(self._base)
         headers = {"User-Agent": "moviola"}
         if self._key is not None:
-            headers["Authorization"] = f"Bearer {os.environ[self._key].strip()}"
+            headers["Authorization"] = f"Bearer {self._key.secret}"
         self._client = httpx.Client(
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=_CONNECT),
@@ -140,13 +137,7 @@ class Server:
 
     def locked(self, status: int) -> InputError:
         """What to tell where a key is wanted, or another one."""
-        if self._key is not None:
-            return InputError(f"{self.name} does not accept the key in {self._key} (answer {status})")
-        unsafe = os.environ.get(KEYS[1], "").strip()
-        more = f"; {KEYS[1]} is sent over https and to this machine only" if unsafe else ""
-        return InputError(
-            f"{self.name} wants a key (answer {status}); put it into the environment variable {KEYS[0]}{more}"
-        )
+        return InputError(wanted(self.name, self._key, status))
 
     def _failure(self, error: httpx.HTTPError) -> InputError:
         reason = line(str(error)) or type(error).__name__
@@ -165,33 +156,9 @@ class Server:
         return InputError(f"the connection to {self.name} broke: {reason}")
 
 
-def _address(url: str) -> httpx.URL:
-    try:
-        address = httpx.URL(url.strip())
-    except httpx.InvalidURL:
-        address = httpx.URL("")
-    if address.scheme not in ("http", "https") or not address.host:
-        raise RequestError(f"server: {url!r} is no address; write it as http://localhost:8000/v1")
-    return address.copy_with(path=address.path.rstrip("/").removesuffix("/chat/completions"))
-
-
 def _below(base: httpx.URL, path: str) -> httpx.URL:
     """A path below an address; the address itself where it ends so."""
     return base if base.path.endswith(path) else base.copy_with(path=base.path.rstrip("/") + path)
-
-
-def _key_for(address: httpx.URL) -> str | None:
-    """The variable whose key is sent. OpenAI's is set for other programs too: it does not go out unencrypted.
-
-    Raises InputError for what cannot be a key.
-    """
-    for name in KEYS:
-        key = os.environ.get(name, "").strip()
-        if key and (name == KEYS[0] or address.scheme == "https" or is_here(address)):
-            if not (key.isascii() and key.isprintable()):
-                raise InputError(f"what is in {name} is no key: it holds characters that no key has")
-            return name
-    return None
 
 
 def _listed(entry: Mapping[str, Any]) -> Listed:
