@@ -5,6 +5,7 @@ import logging
 import socket
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from fake_provider import DROP, LOSE, Answer, FakeProvider
@@ -173,6 +174,21 @@ def test_others_are_asked_over_https_only(line, monkeypatch, url):
     monkeypatch.setenv("MOVIOLA_OFFLINE", "0")
     with pytest.raises(HostedError, match="over https only"):
         line.ask("GET", url)
+
+
+def test_a_server_that_the_user_names_may_be_asked_without_encryption(line, monkeypatch):
+    monkeypatch.delenv("MOVIOLA_OFFLINE")
+    monkeypatch.setattr("socket.getaddrinfo", unknown_host)
+    line.allow_plain(httpx.URL("http://gpu.example:8000/v1"))
+    with pytest.raises(ProviderDownError, match=r"no host gpu\.example"):
+        line.ask("GET", "http://gpu.example:8000/v1/videos")
+    for url in ("http://gpu.example/v1/videos", "http://other.example:8000/v1/videos"):
+        with pytest.raises(HostedError, match="over https only"):
+            line.ask("GET", url)
+
+
+def unknown_host(*_, **__):
+    raise socket.gaierror("nobody knows it")
 
 
 @pytest.mark.parametrize("url", ["", "file:///etc/passwd", "no address", "https://", None, "http://[::1"])

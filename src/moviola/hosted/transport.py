@@ -162,6 +162,7 @@ class Transport:
         self._whole, self._most = whole, most_bytes
         self._timeout = httpx.Timeout(silence, connect=connect, pool=None)
         self._thinking = httpx.Timeout(silence, connect=connect, read=thinking, pool=None)
+        self._plain: set[tuple[str, str, int | None]] = set()
         logging.getLogger("httpx").addFilter(_UNLINKED)
 
     def __enter__(self) -> Transport:
@@ -174,6 +175,10 @@ class Transport:
         for client in ("_client", "_fresh"):
             if client in vars(self):
                 getattr(self, client).close()
+
+    def allow_plain(self, server: httpx.URL) -> None:
+        """A server may be asked over http from now on: one that the user names, in a network of their own."""
+        self._plain.add(_origin(server))
 
     @cached_property
     def _trust(self) -> ssl.SSLContext:
@@ -195,7 +200,7 @@ class Transport:
             headers={"User-Agent": "moviola", "Accept-Encoding": "identity"},
             timeout=self._timeout,
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept),
-            event_hooks={"request": [_check_allowed]},
+            event_hooks={"request": [self._check_allowed]},
             # A proxy for the world outside knows nothing of servers on this machine.
             mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
         )
@@ -301,6 +306,13 @@ class Transport:
                 ) from error
             yield Reply(answer.status_code, dict(answer.headers), _hidden(content, secrets), request.url.host)
 
+    def _check_allowed(self, request: httpx.Request) -> None:
+        """Of every request, those that follow a redirect too."""
+        check_online(request)
+        plain = request.url.scheme != "https" and _origin(request.url) not in self._plain
+        if plain and not is_here(request.url):
+            raise HostedError(f"{request.url.host} is asked over https only, not at {request.url.scheme}://")
+
     def _send(
         self,
         client: httpx.Client,
@@ -364,13 +376,6 @@ def _pieces(answer: httpx.Response, url: str) -> Iterator[bytes]:
         yield from answer.iter_raw()
     except httpx.HTTPError as error:
         raise UnknownOutcomeError(f"{_told(error, url)} in the middle of its answer") from error
-
-
-def _check_allowed(request: httpx.Request) -> None:
-    """Of every request, those that follow a redirect too."""
-    check_online(request)
-    if not is_here(request.url) and request.url.scheme != "https":
-        raise HostedError(f"{request.url.host} is asked over https only, not at {request.url.scheme}://")
 
 
 def _hidden(content: bytes, secrets: Secrets) -> bytes:
