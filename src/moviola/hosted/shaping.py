@@ -13,7 +13,7 @@ from moviola.presets import worded
 from moviola.tasks import Generate, Synthesis, Task
 
 _MEANINGLESS = ("weights", "device", "dtype", "memory", "preview", "steps")
-"""Fields that mean nothing where others run the model."""
+"""Fields that mean nothing where others run the model, unless it is told them."""
 
 _SHAPE = ("size", "aspect", "seconds", "frames", "fps")
 
@@ -21,9 +21,10 @@ _SAME = 0.01
 """The share of a side by which a shape may miss one of the model's, and be the same."""
 
 
-def check_offered(card: ModelCard) -> None:
-    """Raises ModelRetiredError where the model is gone."""
-    if card.retired is not None and date.fromisoformat(card.retired.date) <= date.today():
+def check_offered(card: ModelCard, server: str | None = None) -> None:
+    """Raises ModelRetiredError where the model is gone, unless the user names a server that may have it."""
+    gone = card.retired is not None and date.fromisoformat(card.retired.date) <= date.today()
+    if card.retired is not None and gone and server is None:
         instead = f"use {card.retired.successor}" if card.retired.successor else "nothing took its place"
         raise ModelRetiredError(
             f"{card.id} ended on {card.retired.date}; {instead}", successor=card.retired.successor
@@ -33,7 +34,7 @@ def check_offered(card: ModelCard) -> None:
 def check_meant(request: Task, card: ModelCard) -> None:
     """Raises RequestError for fields that say how a model is run on this machine."""
     for name in _MEANINGLESS:
-        if getattr(request, name, None) is not None:
+        if getattr(request, name, None) is not None and name not in card.takes:
             raise RequestError(f"{card.id} runs at a provider, and so has no {name}; leave it out")
 
 

@@ -56,7 +56,7 @@ def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
     """
     family, card = registry.find(request.model, task=request.verb)
     family = cast(HostedFamily, family)
-    check_offered(card)
+    check_offered(card, request.server)
     check_allowed(card)
     options = validated(family.Options, request.options, card)
     check_fields(request, card)
