@@ -26,6 +26,8 @@ def check_offered(card: ModelCard, server: str | None = None) -> None:
     gone = card.retired is not None and date.fromisoformat(card.retired.date) <= date.today()
     if card.retired is not None and gone and server is None:
         instead = f"use {card.retired.successor}" if card.retired.successor else "nothing took its place"
+        if "server" in card.takes:
+            instead += "; name a server that still has it, if there is one: --server URL"
         raise ModelRetiredError(
             f"{card.id} ended on {card.retired.date}; {instead}", successor=card.retired.successor
         )
