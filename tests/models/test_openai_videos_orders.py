@@ -196,8 +196,10 @@ class TestSora:
             "size": "720x1280",
             "seconds": "4",
         }
-        with pytest.raises(RequestError, match="makes 4 or 8 or 12, not 5"):
-            order("openai-videos/sora-2", seconds=5)
+        assert order("openai-videos/sora-2", aspect="16:9").body["size"] == "1280x720"
+        for fields, words in (({"seconds": 5}, "makes 4 or 8 or 12, not 5"), ({"steps": 9}, "has no steps")):
+            with pytest.raises(RequestError, match=words):
+                order("openai-videos/sora-2", **fields)
 
     def test_a_server_prices_it_as_it_likes(self):
         for card in openai_videos.CARDS:

@@ -106,6 +106,7 @@ def _sora(model: str, price: str) -> ModelCard:
             "id": f"{NAME}/{model}",
             "summary": f"OpenAI's {model}, which ended with its API; only for servers that still have it.",
             "licence": "https://openai.com/policies/service-terms",
+            "takes": ("prompt", "image", "size", "aspect", "seconds", "server"),
             "limits": Limits(
                 sizes=((720, 1280), (1280, 720), (1024, 1792), (1792, 1024)),
                 durations=(4.0, 8.0, 12.0),
