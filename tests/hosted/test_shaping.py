@@ -90,6 +90,18 @@ def test_a_model_that_is_gone_names_the_one_that_took_its_place():
     check_offered(card())
 
 
+def test_a_server_that_the_user_names_may_still_have_it():
+    update = {"retired": Retired(date="2026-06-10"), "takes": (*TAKES, "server")}
+    gone = card().model_copy(update=update)
+    with pytest.raises(ModelRetiredError, match="nothing took its place; name a server that still has it"):
+        check_offered(gone)
+    check_offered(gone, "http://localhost:8000")
+
+
+def test_steps_are_counted_where_the_provider_is_told_them():
+    assert settled(card((*TAKES, "steps")), steps=20)[0].steps == 20
+
+
 def test_shapes_are_written_as_providers_do():
     assert [ratio(size) for size in ((1280, 720), (960, 960), (720, 1280))] == ["16:9", "1:1", "9:16"]
 
