@@ -265,6 +265,7 @@ class TestRefusals:
             (400, {"message": "limit", "code": "billing_hard_limit_reached"}, QuotaError, "limit"),
             (402, {"message": "pay"}, QuotaError, "pay"),
             (403, {"message": "not yours"}, NotAuthorizedError, "not yours"),
+            (400, {"message": "No connected db.", "type": "no_db_connection"}, NotAuthorizedError, "the key"),
             (
                 404,
                 {"message": "no such model", "code": "model_not_found"},

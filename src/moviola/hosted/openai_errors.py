@@ -22,7 +22,9 @@ from moviola.hosted.transport import Reply
 _MODERATED = ("moderation", "content_policy", "contentpolicy", "content_filter", "safety", "sentinel")
 _QUOTA = ("insufficient_quota", "billing")
 _NO_MODEL = ("model_not_found", "model_retired", "model_deprecated", "deprecated_model")
-"""Parts of the codes and types of errors."""
+_NO_KEY = ("no_db_connection",)
+"""Parts of the codes and types of errors. LiteLLM looks a key that is not its own up in a database: where it
+has none, that is all it says of a wrong one."""
 
 
 def refused(name: str, reply: Reply, key: Key | None) -> HostedError:
@@ -30,7 +32,7 @@ def refused(name: str, reply: Reply, key: Key | None) -> HostedError:
     with a text or a list of `{loc, msg, type}`. name: the server's. key: that was sent."""
     said, words = said_by(reply), one_line(words_of(reply))
     error = said.get("error")
-    if reply.status == 401 or (reply.status == 403 and key is None):
+    if reply.status == 401 or (reply.status == 403 and key is None) or _is(error, _NO_KEY):
         return NotAuthorizedError(wanted(name, key, reply.status))
     if reply.status == 410 or lacks_model(said):
         return ModelRetiredError(f"{name}: {words or 'it has no such model any more'}")

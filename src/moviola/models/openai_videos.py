@@ -83,6 +83,8 @@ _FACTS = {
     "https://github.com/BerriAI/litellm/tree/main/litellm/proxy/video_endpoints, "
     "https://nvidia.github.io/TensorRT-LLM/models/visual-generation.html, and the packages vllm-omni 0.30.0, "
     "sglang 0.5.23 and litellm 1.109.1",
+    "tried": "creations with and without files, edits, remixes, extensions and results, through the proxy of "
+    "LiteLLM 1.108.7 before a server like OpenAI's on this machine; the others by what they publish",
     "unsure": "which codes mean moderation (those that speak of moderation, safety or content policy are "
     "taken for it); SGLang of 2025 took no form without a picture",
 }
