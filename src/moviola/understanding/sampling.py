@@ -91,11 +91,11 @@ def _shared_out(timeline: Timeline, spans: Sequence[Span], count: int) -> NDArra
         [span.stop - span.start for span in spans], [span.end - span.first for span in spans], count
     )
     return np.concatenate(
-        [_spread(timeline, span, share) for span, share in zip(spans, given, strict=True) if share]
+        [spread(timeline, span, share) for span, share in zip(spans, given, strict=True) if share]
     )
 
 
-def _spread(timeline: Timeline, span: Span, count: int) -> NDArray[np.int64]:
+def spread(timeline: Timeline, span: Span, count: int) -> NDArray[np.int64]:
     """The frames on screen in the middle of each of `count` equal parts of a stretch.
 
     A frame that is on screen in the middle of several is taken once, and those that follow it instead.
