@@ -17,7 +17,9 @@ __all__ = ["CARDS", "DEFAULT", "Options", "facts", "load", "named", "speaker"]
 
 DEFAULT = "gemini/3.8-flash"
 
-_SOURCE = "https://ai.google.dev/gemini-api/docs/pricing"
+_SOURCE = "https://ai.google.dev/gemini-api/docs/pricing, by the tables of LiteLLM 1.109.1"
+_NEW = "https://github.com/iyulab/TokenMeter/releases/tag/v0.17.0, which quotes Google's page"
+_CARBON = "https://github.com/BerriAI/litellm/discussions/50970"
 _READ = "2026-11-26"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
@@ -79,12 +81,12 @@ CARDS: tuple[ModelCard, ...] = (
     _card(
         "4-neon",
         "Gemini 4 Neon: the most able for hard questions; it thinks the longest.",
-        _prices("3.00", "0.15", "15.00"),
+        _prices("3.00", "0.15", "15.00", _NEW),
     ),
     _card(
         "4-carbon",
         "Gemini 4 Carbon: for hard reasoning.",
-        _prices("4.00", "0.20", "20.00"),
+        _prices("4.00", "0.20", "20.00", _CARBON),
         price=_LAUNCH,
     ),
     _card(
@@ -96,7 +98,7 @@ CARDS: tuple[ModelCard, ...] = (
     _card(
         "4-hydrogen",
         "Gemini 4 Hydrogen: the smallest of its generation.",
-        _prices("1.50", "0.075", "7.50"),
+        _prices("1.50", "0.075", "7.50", _NEW),
     ),
     _card(
         "3.8-flash",
