@@ -67,7 +67,15 @@ Trouble = Answer | str | Callable[["Asked"], Answer]
 
 
 class FakeProvider:
-    """url: its address, without a slash at the end. asked: all requests, in order."""
+    """url: its address, without a slash at the end. asked: all requests, in order.
+
+    A kind that makes videos says: model, an id that means it, and asks, what a request to it says beside a
+    prompt; environment, variables by which a family finds it; create, look and file, method and path of what
+    makes a job, asks how it stands, and fetches what was made; finds, whether a job whose reply was lost can
+    be found again.
+    """
+
+    asks: Mapping[str, Any] = {}
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []

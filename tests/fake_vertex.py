@@ -51,7 +51,7 @@ class FakeVertex(FakeProvider):
         }
 
     @property
-    def fields(self) -> dict[str, Any]:
+    def asks(self) -> dict[str, Any]:
         """With which what is made has an address."""
         return {"options": {"storage_uri": "gs://bucket/films"}}
 

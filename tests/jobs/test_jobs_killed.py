@@ -16,14 +16,30 @@ import numpy as np
 import pytest
 
 from fake_fal import FakeFal
+from fake_gemini_omni import FakeGeminiOmni
+from fake_kling import FakeKling
+from fake_luma import FakeDreamMachine, FakeLuma
 from fake_provider import Answer
 from fake_replicate import FakeReplicate
+from fake_runway import FakeRunway
+from fake_vertex import FakeVertex
+from fake_videos import FakeVideos
 from moviola import jobs
 from moviola.clip import Clip
 from moviola.jobs.worker import Worker
 from moviola.tasks import Generate, request
 
-FAKES = [FakeFal, FakeReplicate]
+FAKES = [
+    FakeDreamMachine,
+    FakeFal,
+    FakeGeminiOmni,
+    FakeKling,
+    FakeLuma,
+    FakeReplicate,
+    FakeRunway,
+    FakeVertex,
+    FakeVideos,
+]
 """Every provider there is."""
 
 
@@ -48,7 +64,7 @@ def fake(request, film, house, monkeypatch):
 
 @pytest.fixture
 def job(fake, tmp_path):
-    asked = {"prompt": "a lake", "model": fake.model, "output": tmp_path / "lake.mp4"}
+    asked = {"prompt": "a lake", "model": fake.model, "output": tmp_path / "lake.mp4", **fake.asks}
     return jobs.submit(request(Generate, asked))
 
 
