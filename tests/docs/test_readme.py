@@ -15,7 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from fake_gemini import FakeGemini
 from fake_hub import Repo, environment, serve
+from fake_runway import FakeRunway
 from moviola import registry
 from moviola.card import Weights
 from moviola.film import film
@@ -67,20 +69,26 @@ def commands(kind: str, text: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory) -> Iterator[dict[str, str]]:
+def hub(desk, tmp_path_factory) -> Iterator[dict[str, str]]:
     """The environment in which the examples find the models they name, as tiny checkpoints: on a Hub, or if
     an address is the place, in the cache."""
     models = {
         model
         for _, text in EXAMPLES
-        for model in re.findall(r"""(?:--model |model="|pull )([\w.-]+)""", text)
+        for model in re.findall(r"""(?:--model |model="|pull )([\w./-]+)""", text)
         if model not in OWN
     } | {task.model_fields["model"].default for task in (Recognizing, Understanding, Search)}
     places = {
         "MOVIOLA_CACHE": str(tmp_path_factory.mktemp("moviola")),
         "MOVIOLA_HOME": str(tmp_path_factory.mktemp("home")),
     }
-    with serve() as hub, pytest.MonkeyPatch.context() as patch:
+    with (
+        serve() as hub,
+        FakeRunway((desk / "clip.mp4").read_bytes()) as runway,
+        FakeGemini() as gemini,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        places |= runway.environment | gemini.environment
         for name, value in places.items():
             patch.setenv(name, value)
         for model in models:
