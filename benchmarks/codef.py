@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from moviola.fields import Fitted, Settings, canonical, carried, estimated, fit, rendered, suited
+from moviola.generators import finished
 from moviola.stage import Motion, Scene, Shot, Sprite, Stage, render
 from record import record
 
@@ -72,14 +73,6 @@ def dotted(fitted: Fitted, start: tuple[float, float]) -> NDArray[np.float64]:
     rows, columns = np.indices(ink.shape[1:])
     total = ink.sum((1, 2)) + 1e-9
     return np.stack([(ink * columns).sum((1, 2)) / total, (ink * rows).sum((1, 2)) / total], 1)
-
-
-def finished(fitting: Any) -> Any:
-    while True:
-        try:
-            next(fitting)
-        except StopIteration as end:
-            return end.value
 
 
 def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8], where: NDArray[np.bool_]) -> float:

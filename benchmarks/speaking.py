@@ -30,6 +30,7 @@ import transformers
 from moviola import registry
 from moviola.clip import Clip
 from moviola.film import film
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.plan.live import LiveBytes, fused_attention
 from moviola.plan.machine import this_machine
@@ -40,7 +41,7 @@ from moviola.tasks import Ask, Caption, request
 from moviola.understanding import tiny
 from moviola.understanding.captioning import caption
 from moviola.understanding.library import Library
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.memory import Memory
 from moviola.understanding.seeing import manner_of, see
 from record import MEDIA, record

@@ -9,10 +9,11 @@ from transformers import DynamicCache
 
 from moviola import registry
 from moviola.clip import Clip
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.plan.plan import Plan
 from moviola.understanding.library import Library
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Sight
 
 # One of each family: what its models differ in is size.

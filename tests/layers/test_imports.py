@@ -15,6 +15,7 @@ HOUSE = Path(moviola.__file__).parent
 ROOMS = [
     "vocabulary",
     "errors",
+    "generators",
     "frames",
     "cues",
     "card",

@@ -14,10 +14,11 @@ import transformers
 
 from moviola import registry
 from moviola.clip import Clip
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.models import llava_onevision
 from moviola.plan.plan import Plan
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Sight
 
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"

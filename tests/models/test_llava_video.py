@@ -17,11 +17,12 @@ from safetensors.torch import load_file, save_file
 from moviola import registry
 from moviola.clip import Clip
 from moviola.errors import InputError
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.models import llava_video
 from moviola.plan.plan import Plan
 from moviola.understanding.families.llava_video import Packing
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Sight
 
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"

@@ -13,10 +13,11 @@ import transformers
 
 from moviola import registry
 from moviola.clip import Clip
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.models import qwen3_5, qwen3_6, qwen3_8
 from moviola.plan.plan import Plan
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Sight
 
 VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"

@@ -17,12 +17,13 @@ import transformers
 
 from moviola import registry
 from moviola.clip import Clip
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.models import qwen3_vl
 from moviola.plan.plan import Plan
 from moviola.understanding.families.qwen import chatml
 from moviola.understanding.library import dynamic
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Sight
 
 VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"

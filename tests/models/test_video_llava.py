@@ -15,10 +15,11 @@ import transformers
 
 from moviola import registry
 from moviola.clip import Clip
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.models import video_llava
 from moviola.plan.plan import Plan
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Sight
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import InputError, RequestError
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.models.videoblip import CARDS, load, tiny
 from moviola.plan.plan import Plan
@@ -23,7 +24,7 @@ from moviola.tasks import Caption
 from moviola.understanding import wording
 from moviola.understanding.captioning import caption
 from moviola.understanding.families.videoblip import PLACEHOLDER
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Seen
 
 BY_ID = {card.id: card for card in CARDS}

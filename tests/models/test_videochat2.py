@@ -16,13 +16,14 @@ from safetensors.torch import load_file, save_file
 
 from moviola.card import ModelCard
 from moviola.errors import InputError
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.models.videochat2 import CARDS, load, tiny
 from moviola.plan.plan import Plan
 from moviola.understanding.families.segmented import PLACEHOLDER
 from moviola.understanding.families.tiling import tiles
 from moviola.understanding.families.videochat2 import LANGUAGES, bridge
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Seen
 
 RECORDED = Path(__file__).parents[1] / "nets" / "recorded"

@@ -17,12 +17,13 @@ from safetensors.torch import load_file, save_file
 from moviola.card import ModelCard
 from moviola.clip import Clip
 from moviola.errors import InputError
+from moviola.generators import finished
 from moviola.model import Setup
 from moviola.models.videollama3 import CARDS, load, tiny
 from moviola.plan.plan import Plan
 from moviola.understanding.families.videollama3 import fit, read_from
 from moviola.understanding.library import Library
-from moviola.understanding.local import LocalSpeaker, finished
+from moviola.understanding.local import LocalSpeaker
 from moviola.understanding.speaker import Manner, Sight
 
 SYSTEM = (

@@ -2,9 +2,10 @@
 
 import pytest
 from coloured import coloured
-from toy import FACTS, Toy, as_json, finished
+from toy import FACTS, Toy, as_json
 
 from moviola.errors import RequestError
+from moviola.generators import finished
 from moviola.model import Note, Progress, Result, Spoken
 from moviola.tasks import Ask, request
 from moviola.understanding.asking import ask

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from moviola.card import Understanding
+from moviola.generators import finished
 from moviola.understanding.decoding import pictures_of
 from moviola.understanding.speaker import Manner, Said, Seen, Sight
 
@@ -68,14 +69,6 @@ class ToyTalk:
 
 def colour(mean) -> str:
     return ("red", "green", "blue")[int(np.argmax(mean))]
-
-
-def finished(words: Generator[str, None, Said]) -> Said:
-    while True:
-        try:
-            next(words)
-        except StopIteration as end:
-            return end.value
 
 
 def as_json(value) -> str:

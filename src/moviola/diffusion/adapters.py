@@ -18,6 +18,7 @@ from moviola import weights
 from moviola.card import ModelCard, Weights
 from moviola.diffusion.drive import ADAPTER_FILES, Tell
 from moviola.errors import InputError
+from moviola.generators import changed, finished
 from moviola.weights.quiet import reading
 
 
@@ -86,12 +87,7 @@ def brought(origin: str, files: tuple[str, ...], tell: Tell) -> Path:
     )
     here = weights.folders(wanted)
     if here is None:
-        pulling = weights.pull(wanted)
-        while here is None:
-            try:
-                tell(next(pulling))
-            except StopIteration as end:
-                here = end.value
+        here = finished(changed(weights.pull(wanted), tell))
     return here[0]
 
 

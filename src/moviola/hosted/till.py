@@ -16,6 +16,7 @@ from typing import Any
 
 from moviola.card import ModelCard
 from moviola.errors import RequestError, UnknownOutcomeError
+from moviola.generators import changed, finished
 from moviola.hosted.answers import Answers, Heard
 from moviola.hosted.patience import patiently
 from moviola.hosted.pricing import Money, Usage, talking
@@ -189,10 +190,4 @@ class Till:
 
     def _noted(self, waiting: Generator[Note, None, Iterator[bytes]]) -> Iterator[bytes]:
         """What waiting returns."""
-        while True:
-            try:
-                note = next(waiting).text
-            except StopIteration as end:
-                pieces: Iterator[bytes] = end.value
-                return pieces
-            self.tell(note)
+        return finished(changed(waiting, lambda note: self.tell(note.text)))

@@ -7,7 +7,6 @@ that brings the edited picture back does not fit again.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +21,7 @@ from moviola.card import Limits, ModelCard, Size, Weights
 from moviola.clip import Clip
 from moviola.errors import InputError, MissingExtraError, ModelError, OutputError, RequestError
 from moviola.frames import Depth, Frames, Pixels
+from moviola.generators import changed
 from moviola.media.encoding import choose_encoding
 from moviola.media.masks import nothing_selected, open_mask
 from moviola.media.write import write
@@ -394,20 +394,9 @@ def _picture_of(edits: Clip, number: int, picture: Pixels) -> Pixels:
 
 def _counted(work: Generator[Progress, None, Any], before: int, total: int) -> Generator[Event, None, Any]:
     """A part of a stretch's work, counted as part of all of it."""
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as end:
-            return end.value
-        yield Progress(before + event.done, total, "steps")
+    return changed(work, lambda event: Progress(before + event.done, total, "steps"))
 
 
 def _at_end(work: Generator[Event, None, Any]) -> Generator[Event, None, Any]:
     """The last of a stretch's work: progress waits there meanwhile."""
-    with closing(work):
-        while True:
-            try:
-                event = next(work)
-            except StopIteration as end:
-                return end.value
-            yield Progress(1, 1, "steps") if isinstance(event, Progress) else event
+    return changed(work, lambda event: Progress(1, 1, "steps") if isinstance(event, Progress) else event)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from moviola.clip import Clip
 from moviola.errors import RequestError
+from moviola.generators import finished
 from moviola.model import Event, Note
 from moviola.tasks import Answer, Ask, Shown
 from moviola.understanding.asking import answer_to, form_of
@@ -43,13 +44,7 @@ class Chat:
 
     def ask(self, question: str) -> Answer:
         """The answer to a question, which may refer to those before. Raises MoviolaError."""
-        words = self.stream(question)
-        while True:
-            try:
-                next(words)
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
+        return finished(self.stream(question))
 
     def stream(self, question: str) -> Generator[str, None, Answer]:
         """The same piece by piece. Closing it ends the answer, and the talk goes on."""

@@ -14,6 +14,7 @@ from transformers import DynamicCache
 from moviola.card import ModelCard, Understanding
 from moviola.errors import ModelError, RequestError
 from moviola.frames import Pixels
+from moviola.generators import finished
 from moviola.model import Context, Events
 from moviola.plan.speaking import TALK
 from moviola.understanding.decoding import pictures_of
@@ -310,16 +311,6 @@ def enough_memory(card: ModelCard, what: str) -> Iterator[None]:
         raise ModelError(
             f"memory ran out over {what} of {card.id}; use fewer --frames, a smaller --batch or --device cpu"
         ) from error
-
-
-def finished(answer: Generator[str, None, Said]) -> Said:
-    """Run an answer to its end."""
-    while True:
-        try:
-            next(answer)
-        except StopIteration as end:
-            said: Said = end.value
-            return said
 
 
 def _count(number: int, what: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from moviola.card import Understanding as Facts
 from moviola.clip import Clip
+from moviola.generators import changed
 from moviola.media.span import Span
 from moviola.model import Event, Progress, Spoken
 from moviola.tasks import CaptionedMoment, Shown, Understanding
@@ -86,11 +86,4 @@ def _shown(clip: Clip, span: Span) -> Shown:
 
 def spoken(words: Generator[str, None, Outcome]) -> Generator[Event, None, Outcome]:
     """Pieces of an answer as events. Closing it stops the answer within one piece."""
-    with closing(words):
-        while True:
-            try:
-                word = next(words)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
-            yield Spoken(word)
+    return changed(words, Spoken)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ import numpy as np
 
 from moviola.card import ModelCard, Understanding
 from moviola.errors import HostedError, RequestError
+from moviola.generators import finished, noted
 from moviola.hosted.answers import Heard
 from moviola.hosted.gemini import PREPARING, RULES, Hearing, address
 from moviola.hosted.gemini_files import NAME, GeminiFiles, secrets_of, server, user_key
@@ -129,7 +129,7 @@ class GeminiSpeaker:
         """Several at a time."""
 
         def one(question: tuple[Sequence[Seen], str]) -> Said:
-            return _ended(self.talk(question[0], system).ask(question[1], manner))
+            return finished(self.talk(question[0], system).ask(question[1], manner))
 
         return list(mapped(one, questions, self._options.parallel))
 
@@ -183,7 +183,7 @@ class GeminiSpeaker:
             # Of several questions about one video only the first brings it.
             with self._bringing:
                 bring = partial(self._files.upload, upload)
-                kept[name] = _ended(patiently(bring, PREPARING, self._till.transport.clock)).url
+                kept[name] = finished(patiently(bring, PREPARING, self._till.transport.clock)).url
         return kept
 
     def spoken(
@@ -274,7 +274,7 @@ class GeminiTalk:
         heard: list[str] = []
         answering = self._speaker.spoken([*self._turns, turn], self._system, manner, self._seen, self._kept)
         try:
-            said = yield from _told(answering, heard)
+            said = yield from noted(answering, heard.append)
         except GeneratorExit:
             self._keep(turn, "".join(heard))
             raise
@@ -284,19 +284,6 @@ class GeminiTalk:
     def _keep(self, turn: Turn, answer: str) -> None:
         # A turn without a word is refused.
         self._turns += [turn, {"role": "model", "parts": [{"text": answer or "…"}]}]
-
-
-def _told(answering: Generator[str, None, Said], heard: list[str]) -> Generator[str, None, Said]:
-    """The same; heard: takes what is yielded."""
-    with closing(answering):
-        while True:
-            try:
-                piece = next(answering)
-            except StopIteration as end:
-                said: Said = end.value
-                return said
-            heard.append(piece)
-            yield piece
 
 
 def _stretch(sight: Sight) -> str:
@@ -317,13 +304,3 @@ def _addressed(turns: Sequence[Turn], kept: Mapping[str, str]) -> list[Turn]:
 
 def _letters(turns: Sequence[Turn]) -> int:
     return sum(len(part.get("text", "")) for turn in turns for part in turn["parts"])
-
-
-def _ended(waiting: Generator[Any, None, T]) -> T:
-    """What a generator returns."""
-    while True:
-        try:
-            next(waiting)
-        except StopIteration as end:
-            returned: T = end.value
-            return returned

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from moviola.errors import (
     RequestError,
     UnknownOutcomeError,
 )
+from moviola.generators import noted
 from moviola.hosted import openai
 from moviola.hosted.answers import Heard
 from moviola.hosted.replies import one_line
@@ -124,15 +124,7 @@ class OpenAISpeaker(Remote):
             partial(self._refusal, longest, seen),
             openai.RULES,
         )
-        with closing(asking):
-            while True:
-                try:
-                    piece = next(asking)
-                except StopIteration as end:
-                    told: Heard = end.value
-                    break
-                heard.append(piece)
-                yield piece
+        told = yield from noted(asking, heard.append)
         return Said(
             told.text,
             prompt_tokens=prompt_tokens if told.prompt_tokens is None else told.prompt_tokens,

@@ -10,6 +10,7 @@ import numpy as np
 
 from moviola.card import Understanding
 from moviola.errors import InputError, MoviolaError, RequestError
+from moviola.generators import finished
 from moviola.pipeline import mapped
 from moviola.understanding.decoding import pictures_of
 from moviola.understanding.served.chat_completions import ChatCompletions
@@ -94,7 +95,7 @@ class Remote:
         """Several at a time: servers answer them together."""
 
         def one(question: tuple[Sequence[Seen], str]) -> Said:
-            return _finished(self.talk(question[0], system).ask(question[1], manner))
+            return finished(self.talk(question[0], system).ask(question[1], manner))
 
         return list(mapped(one, questions, self._options.parallel))
 
@@ -247,12 +248,3 @@ def _broken(why: str, heard: Sequence[str]) -> InputError:
     """What was heard is no whole answer, and is not given out as one."""
     so_far = len("".join(heard))
     return InputError(f"{why}, after {so_far} characters of the answer" if so_far else why)
-
-
-def _finished(asking: Generator[str, None, Said]) -> Said:
-    while True:
-        try:
-            next(asking)
-        except StopIteration as end:
-            said: Said = end.value
-            return said
