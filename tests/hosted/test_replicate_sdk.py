@@ -4,13 +4,12 @@ import httpx
 import pytest
 from ledgers import Waiting
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from replicate_orders import VERSION, orders
 
 from fake_replicate import FakeReplicate
-from moviola import registry
 from moviola.hosted import replicate as ours
-from moviola.hosted.service import Given, Upload
+from moviola.hosted.service import Upload
 from moviola.hosted.transport import Transport
-from moviola.tasks import Edit, Generate
 
 pytest.importorskip("replicate", minversion="2.0.0b1")
 
@@ -18,9 +17,6 @@ import replicate as sdk
 from replicate.types.deployments import prediction_create_params as of_deployments
 from replicate.types.models import prediction_create_params as of_models
 from replicate.types.prediction_create_params import PredictionCreateParams
-
-VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
-FILES = {name: Given(f"asset:{name}") for name in ("image", "last_image", "video", "mask")}
 
 
 def strict(params):
@@ -59,15 +55,6 @@ def service(there, monkeypatch):
         monkeypatch.setenv(name, value)
     with Transport(clock=Waiting().clock) as line:
         yield ours.service(None, line)
-
-
-def orders(path):
-    family, card = registry.find(f"replicate/{path}")
-    for verb, fields in ((Generate, {}), (Edit, {"video": "in.mp4"})):
-        for options in ({}, {"cancel_after": 90, "n": "5", "first": "@image"}):
-            request = verb(model=card.id, prompt="a lake", negative_prompt="people", seed=3, **fields)
-            files = {name: given for name, given in FILES.items() if name != "last_image"}
-            yield family.order(request, card, family.Options.model_validate(options), files)
 
 
 def as_params(order):
