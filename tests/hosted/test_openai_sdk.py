@@ -3,41 +3,19 @@
 from types import ModuleType
 
 import pytest
+from openai_questions import APIS, questions
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import is_typeddict
 
 import fake_openai
 from fake_openai import failing, responding, saying
-from moviola import registry
-from moviola.hosted.till import Till
 from moviola.hosted.transport import Transport
-from moviola.understanding.served.pictures import timed
-from moviola.understanding.speaker import Manner
 
 openai = pytest.importorskip("openai", reason="OpenAI's package, of the dependency group dev, judges")
 
 from openai.types import chat, responses  # noqa: E402
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming  # noqa: E402
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming  # noqa: E402
-
-PICTURE = "data:image/jpeg;base64,/9j/"
-SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
-OPTIONS = [
-    {},
-    {"detail": "low"},
-    {"detail": "high"},
-    {"detail": "original"},
-    {"effort": "none"},
-    {"effort": "minimal"},
-    {"effort": "xhigh"},
-    {"effort": "max"},
-]
-MANNERS = [
-    Manner(),
-    Manner(max_tokens=1),
-    Manner(temperature=0.7, top_p=0.9),
-    Manner(schema=SCHEMA),
-]
 
 
 def strict(kind: type) -> TypeAdapter:
@@ -58,28 +36,10 @@ def judges():
     }
 
 
-def bodies(api: str, options: dict, card):
-    """Of the questions of a talk about a video, in every manner."""
-    family, _ = registry.find("openai-chat")
+def bodies(api):
     with Transport() as line:
-        one = family.speaker(card, family.Options(api=api, **options), Till(card, line))
-        content = [{"type": "text", "text": "Here:"}, *timed([PICTURE], SECONDS, options.get("detail"))]
-        messages = [
-            {"role": "system", "content": "Be short."},
-            {"role": "user", "content": content},
-            {"role": "assistant", "content": "A wall."},
-            {"role": "user", "content": "Why?"},
-        ]
-        for manner in MANNERS:
-            yield one.shape.body(one.model, messages, manner)
-
-
-class Seconds(list):
-    def tolist(self):
-        return list(self)
-
-
-SECONDS = Seconds([0.5])
+        for speaker, messages, manner in questions(api, line):
+            yield speaker.shape.body(speaker.model, messages, manner)
 
 
 def exhausted(value):
@@ -96,19 +56,15 @@ def key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
 
 
-@pytest.mark.parametrize("api", ["responses", "chat"])
+@pytest.mark.parametrize("api", APIS)
 def test_every_body_is_one_of_its_own(judges, api):
-    for card in registry.find("openai-chat")[0].CARDS:
-        thinks = not card.id.startswith("openai-chat/gpt-4")
-        for options in OPTIONS if thinks else OPTIONS[:4]:
-            for body in bodies(api, options, card):
-                assert exhausted(judges[api].validate_python(body)) == exhausted(body)
+    for body in bodies(api):
+        assert exhausted(judges[api].validate_python(body)) == exhausted(body)
 
 
 def test_the_judges_refuse_what_they_do_not_know(judges):
-    _, card = registry.find("openai-chat")
     for api, judge in judges.items():
-        (body, *_) = bodies(api, {}, card)
+        body = next(bodies(api))
         turns = "input" if api == "responses" else "messages"
         wrong = [body | {"max_words": 3}, body | {turns: [{"role": "user", "content": [{"type": "video"}]}]}]
         for each in wrong:

@@ -3,13 +3,12 @@
 import io
 
 import pytest
+from openai_videos_ordered import order
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from fake_videos import FakeVideos, File
-from moviola import registry
 from moviola.hosted.service import Given
-from moviola.hosted.shaping import settle
-from moviola.tasks import Edit, Generate, request
+from moviola.tasks import Edit
 
 pytest.importorskip("openai")
 
@@ -35,13 +34,6 @@ def strictly(params):
 
 def as_client(body):
     return {name: b"file" if value == "asset:1" else value for name, value in body.items()}
-
-
-def order(model, options=None, files=None, task=Generate, **fields):
-    family, card = registry.find(model, task=task.verb)
-    said = {"prompt": "a lake", "model": model, "server": "http://localhost"} | fields
-    settled, _ = settle(request(task, said), card)
-    return family.order(settled, card, family.Options.model_validate(options or {}), files or {})
 
 
 class TestBodies:
