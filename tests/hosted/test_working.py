@@ -290,6 +290,16 @@ def test_polling_keeps_to_the_rules(scene):
     assert job.waiting.slept == [8, 5, 30, 5]
 
 
+def test_whoever_is_woken_keeps_to_the_rules_too(scene):
+    running = Sighting("running", 0.3)
+    down, busy = ProviderDownError("down"), RateLimitedError("slow down", 60)
+    job = scene(looks=[running, replace(running, poll_after_seconds=30), down, busy, running, DONE])
+    naps = []
+    job.files.clock = replace(job.files.clock, nap=lambda *seconds: naps.append(seconds))
+    job.done()
+    assert naps == [(5, 8), (5, 5), (5, 30), (5, 5), (60, 60), (5, 5)]
+
+
 def test_a_restart_does_not_look_sooner(scene):
     job = scene(looks=[Sighting("running"), Crash(), DONE])
     with pytest.raises(Crash):

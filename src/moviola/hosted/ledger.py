@@ -8,6 +8,8 @@ A ledger belongs to one job. Its entries, by name, are plain JSON values:
     refused/N     that the provider said no to attempt N, and so made nothing: `service.Failure`
     ticket        by what the provider knows the job: `service.Ticket`
     cancel        that the user wants no more of it; anybody may write it at any time
+    woken         when it was last said that it is to be looked at now, and whether that was surely its
+                  provider; anybody may write it at any time
     seen          how it ended: the last `service.Sighting`; written again when its links are renewed
     fetched/N     that output N is whole on this machine: `fetching.Fetched`
 

@@ -227,9 +227,10 @@ class _Job:
         raise seen.failure.error() if seen.failure else HostedError(f"{self.service.name}: the job failed")
 
     def _watched(self, ticket: Ticket) -> Generator[Progress | Note, None, Sighting]:
-        """Look until it has ended, no faster than the rules allow: not even after a restart."""
+        """Look until it has ended, no faster than the rules allow: not even when restarted, or woken."""
         rules, clock = self.service.rules, self.clock
-        wait, cancelled, told = max(rules.first_poll_seconds, rules.poll_seconds), False, ""
+        least, cancelled, told = rules.poll_seconds, False, ""
+        wait = max(rules.first_poll_seconds, least)
         silent, failures = clock.steady(), 0
         while True:
             if self._withdrawn() and not cancelled:
@@ -237,13 +238,15 @@ class _Job:
                 cost = yield from self._cancelled(ticket)
                 if cost is not None:
                     return self._end_with(Sighting("cancelled", words=cost))
-            clock.sleep(wait * (1 + _SPREAD * clock.chance()))
+            spread = 1 + _SPREAD * clock.chance()
+            clock.doze(least * spread, wait * spread)
             try:
                 seen = self.service.look(ticket)
             except HostedError as error:
                 if not passes(error) or clock.steady() - silent > rules.patience_seconds:
                     raise
-                wait = max(rules.poll_seconds, pause(failures, error, rules, clock))
+                # Nobody who calls makes it easier for a provider in trouble.
+                least = wait = max(rules.poll_seconds, pause(failures, error, rules, clock))
                 failures += 1
                 yield Note(f"{error}; the job is not lost, asking again in {wait:.0f} s")
                 continue
@@ -257,7 +260,8 @@ class _Job:
                 told = seen.words or seen.state
                 yield Note(f"{self.service.name}: {told}")
             yield Progress(seen.progress or 0.0, 1.0, "of the job")
-            wait = max(rules.poll_seconds, seen.poll_after_seconds or 0.0)
+            least = rules.poll_seconds
+            wait = max(least, seen.poll_after_seconds or 0.0)
 
     def _cancelled(self, ticket: Ticket) -> Generator[Note, None, str | None]:
         """What cancelling costs, in words; None where the job cannot be cancelled and goes on."""

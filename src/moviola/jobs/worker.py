@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Self
@@ -51,7 +52,7 @@ _LOOK_SECONDS = 0.2
 """Between two looks for news of a job that is followed."""
 
 _WATCH_SECONDS = 1.0
-"""Between two looks for jobs that are no longer wanted."""
+"""Between two looks for jobs that are no longer wanted, or are to be looked at now."""
 
 _ADOPT_SECONDS = 5.0
 """Between two looks for jobs whose processes are gone."""
@@ -65,7 +66,8 @@ class Desk:
     """What a job is done with, beside its request.
 
     again: whether it was begun before. folder: of the job's own, made when it is needed.
-    clock: whose sleep ends when the process is to end. transport: the line to all providers.
+    clock: whose sleep ends when the process is to end, and whose naps when the job is woken.
+    transport: the line to all providers.
     """
 
     job: str
@@ -159,8 +161,11 @@ class Worker:
         self._transport = Transport()
         self._closing = threading.Event()
         self._changed = threading.Condition()
-        self._active: set[str] = set()
+        # What is under way, each with what wakes it.
+        self._active: dict[str, threading.Event] = {}
         self._withdrawn: set[str] = set()
+        # What has woken jobs.
+        self._woken: dict[str, Entry] = {}
         self._feeds: dict[str, SimpleQueue[Event]] = {}
         self._troubles: dict[str, MoviolaError] = {}
         # How far each job is, and when which of that was written down.
@@ -199,6 +204,8 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self._closing.set()
         with self._changed:
+            for waking in self._active.values():
+                waking.set()
             # A request that is in the air is waited for: its reply is worth money.
             self._changed.wait_for(lambda: not self._active)
         self._watch.join()
@@ -260,12 +267,12 @@ class Worker:
         with self._changed:
             if self._closing.is_set():
                 raise Left
-            self._active.add(job)
+            self._active[job] = threading.Event()
         try:
             return self._outcome(job, facts)
         finally:
             with self._changed:
-                self._active.discard(job)
+                self._active.pop(job, None)
                 self._changed.notify_all()
 
     def _outcome(self, job: str, facts: dict[str, Any]) -> dict[str, Any]:
@@ -274,7 +281,7 @@ class Worker:
             again = not ledger.claim("begun", {})
             if again:
                 self._write_trouble(job, None)
-            clock = Clock(CLOCK.now, CLOCK.steady, self._sleep)
+            clock = Clock(CLOCK.now, CLOCK.steady, self._sleep, nap=partial(self._nap, self._active[job]))
             desk = Desk(job, ledger, folder_of(job), clock, self._transport, again)
             result = self._result(job, facts, desk)
             # What the user has may be written anew; this is what the provider made, to the bit.
@@ -323,6 +330,13 @@ class Worker:
         if self._closing.wait(seconds):
             raise Left
 
+    def _nap(self, waking: threading.Event, least: float, most: float) -> None:
+        self._sleep(least)
+        waking.wait(most - least)
+        waking.clear()
+        # It is also what ends a nap when the process is to end.
+        self._sleep(0)
+
     def _take_up(self, job: str) -> None:
         """Give a job that was left open here back to its queue."""
         if self._troubles.pop(job, None) is not None:
@@ -350,7 +364,7 @@ class Worker:
                 if now >= due:
                     due = now + _ADOPT_SECONDS
                     self._adopt()
-                self._see_withdrawn()
+                self._see_asked()
                 self._write_progress(now)
             except (MoviolaError, DBAPIError):
                 # The store has its bad moments; what cannot be written is told where it matters.
@@ -364,11 +378,18 @@ class Worker:
             # It gives a job back to its queue only while it is in the name of one of these.
             DBOS._recover_pending_workflows(gone)
 
-    def _see_withdrawn(self) -> None:
+    def _see_asked(self) -> None:
+        """Which jobs are not wanted any more, and which are to be looked at now."""
         with self._changed:
-            active = set(self._active)
-        if active:
-            self._withdrawn |= set(self.store.entries(active, ["cancel"]))
+            active = dict(self._active)
+        if not active:
+            return
+        for job, entries in self.store.entries(active.keys(), ("cancel", "woken")).items():
+            if "cancel" in entries:
+                self._withdrawn.add(job)
+            if "woken" in entries and self._woken.get(job) != entries["woken"]:
+                self._woken[job] = entries["woken"]
+                active[job].set()
 
     def _write_progress(self, now: float) -> None:
         for job, share in list(self._shares.items()):
