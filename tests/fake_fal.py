@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from fake_provider import Answer, Asked, FakeProvider
 
 
 @dataclass
 class Job:
-    """app, body: as they were asked. looks: how often it was looked at. fetched: of its links, how often."""
+    """app, body, webhook: as they were asked. looks: how often it was looked at.
+
+    fetched: of its links, how often.
+    """
 
     app: str
     body: Any
+    webhook: str = ""
     looks: int = 0
     cancelled: bool = False
     fetched: list[str] = field(default_factory=list)
@@ -77,7 +82,8 @@ class FakeFal(FakeProvider):
 
     def _submit(self, app: str, asked: Asked) -> Answer:
         number = f"r-{len(self.jobs) + 1}"
-        self.jobs[number] = Job(app, asked.json)
+        webhook = parse_qs(urlsplit(asked.path).query).get("fal_webhook", [""])[0]
+        self.jobs[number] = Job(app, asked.json, webhook)
         # The addresses of an app with a long path hold only its first two parts.
         base = f"{self.url}/{'/'.join(app.split('/')[:2])}/requests/{number}"
         urls = {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}

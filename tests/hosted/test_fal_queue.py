@@ -90,6 +90,13 @@ def test_a_job_goes_through_the_queue_to_a_file(fal, job):
     assert fal.count("POST", f"/{APP}") == 1
 
 
+def test_it_is_told_where_to_call(fal, queue):
+    address = "https://my.host/webhooks/fal"
+    queue.create(replace(ORDER, webhook=address))
+    assert fal.jobs["r-1"].webhook == address
+    assert fal.jobs["r-1"].body == {"prompt": "a lake"}
+
+
 def test_addresses_are_taken_as_they_are_given_for_a_deep_path(fal, ticket, queue):
     assert ticket.urls["status_url"] == f"{fal.url}/fal-ai/pika/requests/r-1/status"
     queue.look(ticket)

@@ -1,5 +1,7 @@
 """fal's own client as the judge: of how we ask its queue, and of the queue that our tests talk to."""
 
+from dataclasses import replace
+
 import pytest
 from ledgers import Waiting
 
@@ -68,6 +70,14 @@ class TestWeAskAsTheClientDoes:
         mine, its = fal.asked
         assert told(mine) == told(its)
         assert ticket.urls["status_url"].replace("r-1", "r-2") == handle.status_url
+
+    def test_to_be_called(self, fal, queue, client):
+        address = "https://my.host/webhooks/fal"
+        queue.create(replace(ORDER, webhook=address))
+        client.submit(APP, dict(ORDER.body), start_timeout=30, webhook_url=address)
+        mine, its = fal.asked
+        assert (told(mine), mine.path) == (told(its), its.path)
+        assert [job.webhook for job in fal.jobs.values()] == [address, address]
 
     def test_for_its_state_and_its_result(self, fal, queue, ticket, handle):
         fal.states = []

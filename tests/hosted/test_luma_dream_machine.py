@@ -1,5 +1,7 @@
 """Luma's older API, where it differs from the newer one."""
 
+from dataclasses import replace
+
 import pytest
 from ledgers import MemoryLedger, Waiting
 
@@ -164,3 +166,9 @@ def test_files_are_not_brought(luma, machine):
     with pytest.raises(InvalidInputError, match="https addresses alone"):
         machine.upload(Upload("a.png", "0" * 64, "image/png", 7))
     assert not luma.asked
+
+
+def test_it_is_told_where_to_call(luma, machine):
+    address = "https://my.host/webhooks/luma"
+    machine.create(replace(ordered(), webhook=address))
+    assert luma.asked[-1].json == BODY | {"callback_url": address}

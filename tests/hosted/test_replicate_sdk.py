@@ -1,5 +1,7 @@
 """Replicate's own client as the judge: of what we send, and of the Replicate that our tests talk to."""
 
+from dataclasses import replace
+
 import httpx
 import pytest
 from ledgers import Waiting
@@ -86,6 +88,16 @@ def test_we_ask_as_the_client_does(there, client, service, path):
         assert (mine.method, mine.path, mine.json) == (its.method, its.path, its.json)
         for header in ("authorization", "cancel-after", "prefer"):
             assert mine.headers.get(header) == its.headers.get(header)
+
+
+@pytest.mark.parametrize("path", CHECKS)
+def test_we_ask_to_be_called_as_the_client_does(there, client, service, path):
+    check, place = CHECKS[path]
+    order = replace(next(orders(path)), webhook="https://my.host/webhooks/replicate")
+    service.create(order)
+    check.validate_python(place | there.asked[-1].json)
+    asked = {"webhook": order.webhook, "webhook_events_filter": ["completed"]}
+    assert there.asked[-1].json == dict(order.body) | asked
 
 
 def test_the_client_gets_a_prediction_through_our_fake(there, client):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing, suppress
 from decimal import Decimal
 
 import numpy as np
@@ -20,17 +21,20 @@ from moviola.errors import (
     ModeratedError,
     NotAuthorizedError,
     OutputError,
+    QuotaError,
     RequestError,
     UnknownOutcomeError,
 )
 from moviola.hosted import fal_queue
 from moviola.hosted.service import Rules
+from moviola.hosted.transport import Transport
 from moviola.roads import hosting
 from moviola.tasks import Generate, request
 
 pytest.importorskip("dbos")
 
 from moviola import jobs
+from moviola.jobs.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,26 @@ def test_a_prompt_becomes_a_file_that_says_how_it_was_made(fal, film, tmp_path):
     assert (said["model"], said["job"], said["request"]["seed"]) == ("pika/2.2", "r-1", 4)
     everything = result.output.read_bytes() + json.dumps(said).encode()
     assert fal.key.encode() not in everything
+
+
+def test_where_a_job_is_called_about_is_ordered_once(fal, tmp_path, monkeypatch):
+    fal.trouble("POST", "/fal-ai/.*", Answer(402, {"detail": "no balance"}))
+    store = Store()
+    store.prepare()
+    with Transport() as line, closing(store):
+        for host in ("my.host", "other.host"):
+            monkeypatch.setenv("MOVIOLA_WEBHOOKS", f"https://{host}")
+            with suppress(QuotaError):
+                list(hosting.host(asked(), store.ledger("job"), tmp_path / "job", line))
+    assert fal.count("POST", "/fal-ai/.*") == 2
+    assert fal.jobs["r-1"].webhook == "https://my.host/webhooks/fal"
+
+
+def test_an_address_that_nobody_can_call_is_refused_before_a_job_is_kept(fal, monkeypatch):
+    monkeypatch.setenv("MOVIOLA_WEBHOOKS", "my.host")
+    with pytest.raises(RequestError, match="MOVIOLA_WEBHOOKS is no address"):
+        moviola.generate("a lake", model="pika/2.2")
+    assert (jobs.listed(), fal.asked) == ([], [])
 
 
 def test_no_picture_is_encoded_again(fal, film, tmp_path):

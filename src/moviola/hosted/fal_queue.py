@@ -1,6 +1,7 @@
 """fal's queue, which runs any app on fal by its path: https://fal.ai/docs/api-reference/inference-api.
 
-    POST {queue}/{app}            → request_id, status_url, response_url, cancel_url
+    POST {queue}/{app}            → request_id, status_url, response_url, cancel_url; ?fal_webhook=ADDRESS is
+                                    called once it has ended
     GET  status_url               → IN_QUEUE, IN_PROGRESS, COMPLETED; there is no state for what failed
     GET  response_url             → what the app answers, or in the 400s what it refused
     PUT  cancel_url               → taken, or 400 or 409 where it has ended
@@ -110,7 +111,11 @@ class FalQueue:
         reply = self._reached(
             f"{self.queue}/{check_app(order.model)}",
             lambda url: self.transport.create(
-                url, secrets=self.secrets, headers=order.headers, json=dict(order.body)
+                url,
+                secrets=self.secrets,
+                headers=order.headers,
+                params={"fal_webhook": order.webhook} if order.webhook else None,
+                json=dict(order.body),
             ),
         )
         if not reply.good:

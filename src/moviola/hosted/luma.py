@@ -71,6 +71,10 @@ class Generations(ABC):
     def _place(self, order: Order) -> str:
         """The path that makes it."""
 
+    def _body(self, order: Order) -> dict[str, Any]:
+        """What is sent to make it."""
+        return dict(order.body)
+
     @abstractmethod
     def _outputs(self, said: Mapping[str, Any]) -> tuple[Output, ...]:
         """Of a generation that is completed; empty where it names none."""
@@ -81,7 +85,7 @@ class Generations(ABC):
 
     def create(self, order: Order) -> Ticket:
         reply = self.transport.create(
-            f"{self.base}/{self._place(order)}", secrets=self.secrets, json=dict(order.body)
+            f"{self.base}/{self._place(order)}", secrets=self.secrets, json=self._body(order)
         )
         if not reply.good:
             raise self._not_made(reply, order)

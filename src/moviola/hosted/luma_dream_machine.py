@@ -61,6 +61,9 @@ class LumaDreamMachine(Generations):
     def _place(self, order: Order) -> str:
         return f"generations/{order.action}"
 
+    def _body(self, order: Order) -> dict[str, Any]:
+        return {**order.body, "callback_url": order.webhook} if order.webhook else dict(order.body)
+
     def _outputs(self, said: Mapping[str, Any]) -> tuple[Output, ...]:
         assets = said.get("assets")
         url = address_of(assets.get("video")) if isinstance(assets, Mapping) else None

@@ -124,8 +124,9 @@ class Replicate:
         return Uploaded(urls["get"], _seconds(told.get("expires_at")))
 
     def create(self, order: Order) -> Ticket:
+        called = {"webhook": order.webhook, "webhook_events_filter": ["completed"]} if order.webhook else {}
         reply = self.transport.create(
-            self._place(order), secrets=self.secrets, headers=order.headers, json=dict(order.body)
+            self._place(order), secrets=self.secrets, headers=order.headers, json={**order.body, **called}
         )
         if not reply.good:
             raise self._not_made(order, reply)

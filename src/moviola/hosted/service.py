@@ -69,6 +69,7 @@ class Order(Value):
     the address of one of `uploads`. headers: that go with it. reference: our own name of the job, for
     providers that take one. server: address that the user names in place of the provider's own.
     priced: what its price depends on, by the names of the card's price list; empty where nobody knows.
+    webhook: address that the provider is to call once the job has ended; "" for none.
     """
 
     provider: str
@@ -80,6 +81,7 @@ class Order(Value):
     reference: str = ""
     server: str = ""
     priced: Mapping[str, Any] = field(default_factory=dict)
+    webhook: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Self:

@@ -11,6 +11,7 @@ from moviola import registry
 from moviola.card import Accepts, ModelCard
 from moviola.clip import Clip
 from moviola.errors import MediaError, OutputError
+from moviola.hosted import webhooks
 from moviola.hosted.clock import CLOCK, Clock
 from moviola.hosted.fetching import Fetched
 from moviola.hosted.ledger import Ledger
@@ -66,7 +67,8 @@ def prepare(request: Synthesis, folder: Path | None = None) -> Prepared:
         check_output(each, overwrite=request.overwrite)
         check_not_input(each, *files_of(request).values())
     files, uploads = _files(request, card, folder, notes)
-    order = replace(family.order(settled, card, options, files), uploads=uploads)
+    order = family.order(settled, card, options, files)
+    order = replace(order, uploads=uploads, webhook=webhooks.address(order.provider))
     told = estimate(card, order.priced, request.count) if order.priced else None
     check_affordable(card, told, most(request.max_cost))
     return Prepared(settled.model_copy(update={"output": output}), family, card, order, told, notes)
