@@ -28,6 +28,7 @@ class FakeFal(FakeProvider):
     """film: what a job makes. key: that it takes. states: what its looks show before it is completed.
 
     error: what the state of a completed job says beside. result: what the app answers in place of a video.
+    keys: by which it signs its calls.
     """
 
     model = "pika/2.2"
@@ -45,6 +46,7 @@ class FakeFal(FakeProvider):
         ]
         self.error: dict[str, Any] = {}
         self.result: Answer | None = None
+        self.keys: list[Any] = []
         self.jobs: dict[str, Job] = {}
         self.kept: dict[str, bytes] = {}
 
@@ -59,6 +61,8 @@ class FakeFal(FakeProvider):
         if place.startswith("room/"):
             self.kept[place.removeprefix("room/")] = asked.body
             return Answer(200)
+        if place == ".well-known/jwks.json":
+            return Answer(200, {"keys": self.keys})
         if asked.headers.get("authorization") != f"Key {self.key}":
             said = asked.headers.get("authorization", "none")
             return Answer(401, {"detail": f"Cannot access application: {said} is no key"})

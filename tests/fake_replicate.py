@@ -34,7 +34,7 @@ class FakeReplicate(FakeProvider):
     end: what a prediction that has ended says, over what it would. community: models that are run by a
     version alone, with their newest. gone: models and versions that there are no more. kept: files that were
     brought. page: predictions of a page of the list. ended: when jobs end. removed: whether what they made is
-    removed.
+    removed. secret: by which it signs its calls.
     """
 
     model = "replicate/acme/lake"
@@ -55,6 +55,7 @@ class FakeReplicate(FakeProvider):
         self.page = 100
         self.ended = datetime.now(UTC)
         self.removed = False
+        self.secret: Any = None
         self.jobs: dict[str, Job] = {}
 
     def handle(self, asked: Asked) -> Answer:
@@ -68,6 +69,8 @@ class FakeReplicate(FakeProvider):
             return self._create(found[1], found[2], asked)
         if place == "files" and asked.method == "POST":
             return self._file(asked)
+        if place == "webhooks/default/secret":
+            return Answer(200, {"key": self.secret})
         if place == "predictions":
             return self._list(asked)
         kind, _, rest = place.partition("/")

@@ -100,6 +100,11 @@ def test_we_ask_to_be_called_as_the_client_does(there, client, service, path):
     assert there.asked[-1].json == dict(order.body) | asked
 
 
+def test_the_client_gets_our_fakes_secret(there, client):
+    there.secret = "whsec_c2VjcmV0"
+    assert client.webhooks.default.secret.get().key == there.secret
+
+
 def test_the_client_gets_a_prediction_through_our_fake(there, client):
     made = client.predictions.create(version=VERSION, input={"prompt": "a lake"})
     assert (made.status, made.version) == ("starting", VERSION)

@@ -40,6 +40,7 @@ from moviola.hosted.keys import Key, key
 from moviola.hosted.replies import one_line, refusal, words_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Transport
+from moviola.hosted.webhooks import public_keys
 
 NAME = "fal"
 
@@ -70,6 +71,18 @@ def service(order: Order, transport: Transport) -> FalQueue:
     other = os.environ.get("MOVIOLA_FAL_URL", "").rstrip("/")
     kept = key(NAME, ("FAL_KEY",))
     return FalQueue(transport, kept, other, "", other) if other else FalQueue(transport, kept)
+
+
+def signing_keys(transport: Transport) -> list[bytes]:
+    """The public keys of which it signs its calls by one. Raises HostedError where it does not tell them."""
+    base = os.environ.get("MOVIOLA_FAL_URL", "").rstrip("/") or REST
+    reply = transport.ask("GET", f"{base}/.well-known/jwks.json")
+    if not reply.good:
+        raise refusal(NAME, reply, words_of(reply))
+    keys = public_keys(reply.fields())
+    if not keys:
+        raise ProviderDownError(f"{NAME} names no key by which it signs")
+    return keys
 
 
 @dataclass(frozen=True, slots=True)

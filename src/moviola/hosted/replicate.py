@@ -5,6 +5,7 @@
     POST {base}/deployments/OWNER/NAME/predictions   one's own
     GET  {base}/predictions/ID                       → starting, processing, and how it ended
     POST {base}/predictions/ID/cancel
+    GET  {base}/webhooks/default/secret              by what its calls to a prediction's `webhook` are signed
 
 Inputs, outputs and logs are removed about an hour after the end; nothing brings them back.
 Facts with their sources are on the card of `models/replicate.py`.
@@ -42,6 +43,7 @@ from moviola.hosted.keys import Key, key
 from moviola.hosted.replies import one_line, refusal, words_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Transport
+from moviola.hosted.webhooks import standard_key
 
 NAME = "replicate"
 
@@ -85,6 +87,11 @@ def service(order: Order, transport: Transport) -> Replicate:
 
     Raises NotAuthorizedError without a key, InputError for one that cannot be.
     """
+    return account(transport)
+
+
+def account(transport: Transport) -> Replicate:
+    """As `service`, for what is about no one job."""
     other = os.environ.get("MOVIOLA_REPLICATE_URL", "").rstrip("/")
     return Replicate(transport, key(NAME, ("REPLICATE_API_TOKEN",)), other or BASE)
 
@@ -103,6 +110,14 @@ class Replicate:
     @property
     def secrets(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.key.secret}"}
+
+    def signing_key(self) -> bytes:
+        """By which it signs its calls to this account. Raises HostedError where it does not tell it."""
+        reply = self.transport.ask("GET", f"{self.base}/webhooks/default/secret", secrets=self.secrets)
+        secret = self._good(reply).fields().get("key")
+        if not isinstance(secret, str):
+            raise ProviderDownError(f"{NAME} does not tell the secret by which it signs")
+        return standard_key(secret)
 
     def upload(self, file: Upload) -> Uploaded:
         name = Path(file.path).name
