@@ -1,6 +1,7 @@
 """`moviola jobs`: what is printed, and when it fails."""
 
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +12,7 @@ pytest.importorskip("dbos")
 
 from moviola import jobs
 from moviola.cli import moviola
-from moviola.errors import RequestError, UnknownOutcomeError
+from moviola.errors import MissingExtraError, RequestError, UnknownOutcomeError
 from moviola.film import film
 from moviola.jobs import counter
 from moviola.stage import demo_scene
@@ -107,3 +108,11 @@ def test_costs_say_what_is_not_known(unknown):
 def test_pruning_keeps_what_is_unknown_unless_told(unknown):
     assert told("prune", "--days", "0")["jobs"] == []
     assert told("prune", "--days", "0", "--unknown")["jobs"] == [unknown]
+
+
+def test_listening_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "moviola.jobs.listening", raising=False)
+    monkeypatch.delattr(jobs, "listening", raising=False)
+    with pytest.raises(MissingExtraError, match=r"pip install 'moviola\[server\]'"):
+        CliRunner().invoke(moviola, ["jobs", "listen"], catch_exceptions=False, standalone_mode=False)

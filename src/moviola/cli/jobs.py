@@ -160,6 +160,25 @@ def _count(jobs: int) -> str:
     return f"{jobs} job{'' if jobs == 1 else 's'}"
 
 
+@jobs.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="address of this machine to listen at")
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 for any")
+def listen(host: str, port: int) -> None:
+    """Listen to providers that call once a job has ended, so that it is looked at without delay.
+
+    They call where MOVIOLA_WEBHOOKS says, an address of https that leads here; set it where jobs are handed
+    in and done. A call is only believed to be about a job: how that ended, its worker asks the provider.
+    """
+    from moviola.errors import MissingExtraError
+
+    try:
+        from moviola.jobs import listening
+    except ModuleNotFoundError as error:
+        extra = "server" if error.name in ("starlette", "uvicorn") else "hosted"
+        raise MissingExtraError("listening to providers", extra) from error
+    listening.listen(host, port, lambda address: click.echo(f"listening at {address}"))
+
+
 def _ended(found: Sequence[Job], as_json: bool) -> None:
     """Print how jobs stand, and exit with 1 unless all are done."""
     if as_json:

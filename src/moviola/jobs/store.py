@@ -178,6 +178,12 @@ class Store:
                     found.setdefault(row.job, {})[row.name] = json.loads(row.value)
         return found
 
+    def mentioning(self, name: str, text: str) -> list[str]:
+        """Jobs in whose entry of that name a text stands, whatever it stands for there."""
+        where = (_LEDGER.c.name == name, _LEDGER.c.value.contains(_json(text), autoescape=True))
+        with self.explained(), self.engine.connect() as open_:
+            return list(open_.execute(sa.select(_LEDGER.c.job).where(*where)).scalars())
+
     def fetched(self, job: str | None = None) -> list[dict[str, Any]]:
         """What was fetched for a job, or for all of them: the ledger's entries `fetched/N`."""
         asked = sa.select(_LEDGER.c.value).where(_LEDGER.c.name.like("fetched/%"))
@@ -255,7 +261,10 @@ class StoredLedger:
             f"INSERT INTO {_LEDGER.name} (job, name, value, written_at) VALUES (:job, :name, :value, :at) "
             f"ON CONFLICT (job, name) {else_}"
         )
-        value = json.dumps(entry, ensure_ascii=False, allow_nan=False)
-        given = {"job": self._job, "name": name, "value": value, "at": time.time()}
+        given = {"job": self._job, "name": name, "value": _json(entry), "at": time.time()}
         with self._store.explained(), self._store.engine.begin() as open_:
             return open_.execute(insert, given).rowcount == 1
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
