@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from moviola.clip import Clip
-from moviola.hosted.fal_queue import FalQueue
+from moviola.hosted.providers.fal_queue import FalQueue
 from record import record
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))

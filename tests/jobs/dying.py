@@ -22,6 +22,17 @@ def impatient(self, seconds):
         raise worker.Left
 
 
+def restless(self, waking, least, most):
+    """In place of its naps."""
+    impatient(self, least)
+
+
+def hurry(patch):
+    """Let workers not wait. patch: as `setattr`."""
+    patch(worker.Worker, "_sleep", impatient)
+    patch(worker.Worker, "_nap", restless)
+
+
 def started(job, where, environment):
     """A process at work on a job, which ends itself around the step `where`: "intent" or "reply"."""
     process = _STARTING.Process(target=_work, args=(job, where, environment))
@@ -32,7 +43,7 @@ def started(job, where, environment):
 def _work(job, where, environment):
     os.environ.clear()
     os.environ.update(environment)
-    worker.Worker._sleep = impatient
+    hurry(setattr)
     claim = store.StoredLedger.claim
 
     def dying(self, name, entry):

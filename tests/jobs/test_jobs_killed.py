@@ -26,7 +26,6 @@ from fake_vertex import FakeVertex
 from fake_videos import FakeVideos
 from moviola import jobs
 from moviola.clip import Clip
-from moviola.jobs.worker import Worker
 from moviola.tasks import Generate, request
 
 FAKES = [
@@ -55,7 +54,7 @@ def film(tmp_path_factory):
 def fake(request, film, house, monkeypatch):
     """A provider at which every family's real code does its jobs, without long waits."""
     monkeypatch.setenv("MOVIOLA_KEYS", str(house / "keys.toml"))
-    monkeypatch.setattr(Worker, "_sleep", dying.impatient)
+    dying.hurry(monkeypatch.setattr)
     with request.param(film) as there:
         for name, value in there.environment.items():
             monkeypatch.setenv(name, value)

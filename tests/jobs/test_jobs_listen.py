@@ -201,7 +201,7 @@ def test_an_address_that_is_taken_is_told(store):
 WORKER = """
 import sys
 from moviola import jobs
-from moviola.hosted import fal_queue
+from moviola.hosted.providers import fal_queue
 from moviola.hosted.service import Rules
 fal_queue.FalQueue.rules = Rules(poll_seconds=0.1, first_poll_seconds=60.0)
 jobs.wait(sys.argv[1:])

@@ -137,7 +137,6 @@ class TestRefusals:
             ({"seconds": 2.5}, "whole ones, not 2.5; give frames and fps"),
             ({"aspect": "16:9"}, "not told its aspect"),
             ({"device": "cpu"}, "has no device"),
-            ({"count": 2}, "one video at a time"),
             ({"options": {"extend": "video_7"}}, "seconds: say how many"),
             ({"options": {"a": "@mask"}}, "the request has no mask"),
             ({"files": {"reference": Given("asset:1")}}, "-O NAME=@reference"),

@@ -61,7 +61,6 @@ def test_a_shape_is_one_of_seven(aspect, said):
         ({"frames": 100}, "not told its frames"),
         ({"steps": 20}, "has no steps"),
         ({"device": "cpu"}, "has no device"),
-        ({"count": 2}, "one video at a time"),
     ],
 )
 def test_what_pika_cannot_do_is_said_before_anything_is_sent(fields, words):

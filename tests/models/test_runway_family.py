@@ -7,7 +7,7 @@ import pytest
 from moviola import registry
 from moviola.errors import ModelRetiredError, RequestError
 from moviola.hosted.pricing import Money, estimate
-from moviola.hosted.runway_models import GONE, MODELS
+from moviola.hosted.providers.runway_models import GONE, MODELS
 from moviola.hosted.service import Given
 from moviola.hosted.shaping import check_offered, settle
 from moviola.models import runway

@@ -163,8 +163,8 @@ def test_nothing_is_loaded():
 @pytest.mark.parametrize("options", [{}, {"storage_uri": "gs://bucket/films"}])
 def test_a_prompt_and_a_picture_become_a_file(monkeypatch, tmp_path, options):
     pytest.importorskip("dbos")
+    from moviola.hosted.providers.vertex import Vertex
     from moviola.hosted.service import Rules
-    from moviola.hosted.vertex import Vertex
 
     monkeypatch.setenv("MOVIOLA_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(Vertex, "rules", Rules(poll_seconds=0.02, first_poll_seconds=0.02))

@@ -25,7 +25,7 @@ from moviola.errors import (
     RequestError,
     UnknownOutcomeError,
 )
-from moviola.hosted import fal_queue
+from moviola.hosted.providers import fal_queue
 from moviola.hosted.service import Rules
 from moviola.hosted.transport import Transport
 from moviola.roads import hosting

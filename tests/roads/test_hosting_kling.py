@@ -11,7 +11,7 @@ from fake_kling import FakeKling, said
 from fake_provider import LOSE
 from moviola.clip import Clip
 from moviola.errors import RequestError, UnknownOutcomeError
-from moviola.hosted import kling
+from moviola.hosted.providers import kling
 from moviola.hosted.service import Rules
 
 pytest.importorskip("dbos")

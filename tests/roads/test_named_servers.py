@@ -9,7 +9,7 @@ from fake_provider import LOSE
 from fake_videos import FakeVideos
 from moviola.clip import Clip
 from moviola.errors import RequestError, UnknownOutcomeError
-from moviola.hosted.openai_videos import OpenAIVideos
+from moviola.hosted.providers.openai_videos import OpenAIVideos
 from moviola.hosted.service import Rules
 
 pytest.importorskip("dbos")

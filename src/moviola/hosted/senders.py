@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from moviola.errors import InputError, MoviolaError
-from moviola.hosted import fal_queue, luma_dream_machine, replicate
 from moviola.hosted.clock import Clock
+from moviola.hosted.providers import fal_queue, luma_dream_machine, replicate
 from moviola.hosted.transport import Transport
 from moviola.hosted.webhooks import PLACES, ForgedError, Headers, check_fal, check_standard
 

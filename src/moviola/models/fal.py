@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from moviola.card import ModelCard
 from moviola.errors import RequestError
-from moviola.hosted.fal_queue import NAME, check_app, service
 from moviola.hosted.passing import FIELDS, from_text, placed, said_by
+from moviola.hosted.providers.fal_queue import NAME, check_app, service
 from moviola.hosted.service import Given, Order
 from moviola.model import Setup
 from moviola.tasks import Synthesis

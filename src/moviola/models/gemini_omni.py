@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from moviola.card import Accepts, Limits, ModelCard, Price, Retired
 from moviola.errors import RequestError
-from moviola.hosted.gemini_files import NAME as PROVIDER
-from moviola.hosted.gemini_files import server, user_key
-from moviola.hosted.gemini_interactions import GeminiInteractions, TokenPrices
+from moviola.hosted.providers.gemini_files import NAME as PROVIDER
+from moviola.hosted.providers.gemini_files import server, user_key
+from moviola.hosted.providers.gemini_interactions import GeminiInteractions, TokenPrices
 from moviola.hosted.service import Given, Order
 from moviola.hosted.shaping import ratio
 from moviola.hosted.transport import Transport

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from moviola.card import Accepts, Limits, ModelCard, Price, Size
 from moviola.errors import RequestError
-from moviola.hosted.kling import NAME, service
+from moviola.hosted.providers.kling import NAME, service
 from moviola.hosted.service import ASSET, Given, Order
 from moviola.hosted.shaping import ratio
 from moviola.model import Setup

@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from moviola.card import Accepts, Limits, ModelCard, Price, Retired, Size
 from moviola.errors import RequestError
-from moviola.hosted import luma_agents, luma_dream_machine
-from moviola.hosted.luma import Generations
+from moviola.hosted.providers import luma_agents, luma_dream_machine
+from moviola.hosted.providers.luma import Generations
 from moviola.hosted.service import ASSET, Given, Order
 from moviola.hosted.transport import Transport
 from moviola.model import Setup

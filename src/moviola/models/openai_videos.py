@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from moviola.card import Accepts, Limits, ModelCard, Retired
 from moviola.errors import InvalidInputError, RequestError
-from moviola.hosted.openai_videos import CREATE, EDITS, EXTENSIONS, NAME, address, remix, service
 from moviola.hosted.passing import from_text, placed
+from moviola.hosted.providers.openai_videos import CREATE, EDITS, EXTENSIONS, NAME, address, remix, service
 from moviola.hosted.service import ASSET, Given, Order
 from moviola.model import Setup
 from moviola.tasks import Edit, Generate, Synthesis

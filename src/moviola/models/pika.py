@@ -10,9 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from moviola.card import Limits, ModelCard, Price
 from moviola.errors import RequestError
-from moviola.hosted.fal_queue import NAME as PROVIDER
-from moviola.hosted.fal_queue import service
 from moviola.hosted.passing import read
+from moviola.hosted.providers.fal_queue import NAME as PROVIDER
+from moviola.hosted.providers.fal_queue import service
 from moviola.hosted.service import Given, Order
 from moviola.hosted.shaping import ratio
 from moviola.model import Setup

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from moviola.card import ModelCard
 from moviola.errors import RequestError
 from moviola.hosted.passing import FIELDS, from_text, placed, said_by
-from moviola.hosted.replicate import NAME, check_model, service, version_of
+from moviola.hosted.providers.replicate import NAME, check_model, service, version_of
 from moviola.hosted.service import Given, Order
 from moviola.model import Setup
 from moviola.tasks import Synthesis

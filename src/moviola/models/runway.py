@@ -13,9 +13,9 @@ import httpx
 from moviola.card import Accepts, Limits, ModelCard, Price, Retired, Size
 from moviola.errors import RequestError
 from moviola.geometry import cut_off
-from moviola.hosted.runway import NAME, service
-from moviola.hosted.runway_models import GONE, IMAGE, MODELS, TEXT, Model, Way
-from moviola.hosted.runway_options import Options, named
+from moviola.hosted.providers.runway import NAME, service
+from moviola.hosted.providers.runway_models import GONE, IMAGE, MODELS, TEXT, Model, Way
+from moviola.hosted.providers.runway_options import Options, named
 from moviola.hosted.service import Given, Order
 from moviola.model import Setup
 from moviola.tasks import Edit, Generate, Synthesis

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from moviola.card import Accepts, Limits, ModelCard, Price, Retired
 from moviola.errors import RequestError
-from moviola.hosted import vertex
+from moviola.hosted.providers import vertex
 from moviola.hosted.service import ASSET, Given, Order
 from moviola.hosted.shaping import ratio
 from moviola.hosted.transport import Transport

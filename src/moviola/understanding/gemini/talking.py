@@ -14,10 +14,10 @@ from moviola.card import ModelCard, Understanding
 from moviola.errors import HostedError, RequestError
 from moviola.generators import finished, noted
 from moviola.hosted.answers import Heard
-from moviola.hosted.gemini import PREPARING, RULES, Hearing, address
-from moviola.hosted.gemini_files import NAME, GeminiFiles, secrets_of, server, user_key
-from moviola.hosted.google_replies import refusal
 from moviola.hosted.patience import patiently
+from moviola.hosted.providers.gemini import PREPARING, RULES, Hearing, address
+from moviola.hosted.providers.gemini_files import NAME, GeminiFiles, secrets_of, server, user_key
+from moviola.hosted.providers.google_replies import refusal
 from moviola.hosted.service import ASSET, Upload
 from moviola.hosted.till import Question, Till
 from moviola.hosted.transport import Reply

@@ -17,8 +17,8 @@ from moviola.errors import (
     UnknownOutcomeError,
 )
 from moviola.generators import noted
-from moviola.hosted import openai
 from moviola.hosted.answers import Heard
+from moviola.hosted.providers import openai
 from moviola.hosted.replies import one_line
 from moviola.hosted.till import Question, Till
 from moviola.hosted.transport import Reply

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from ledgers import MemoryLedger, Waiting
 from PIL import Image
 
 from fake_provider import DROP, LOSE, Answer
 from fake_runway import FakeRunway
+from ledgers import Job, MemoryLedger, Waiting
 from moviola.clip import Clip
 from moviola.errors import (
     CannotCancelError,
@@ -27,11 +27,11 @@ from moviola.errors import (
     UnknownOutcomeError,
     WithdrawnError,
 )
-from moviola.hosted import runway
+from moviola.hosted.providers import runway
 from moviola.hosted.service import Order, Ticket, Upload
 from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work
-from moviola.model import Note, Result
+from moviola.model import Result
 from moviola.roads.hosting import host
 from moviola.tasks import Edit, Generate, request
 
@@ -74,27 +74,9 @@ def ticket(service):
     return service.create(ORDER)
 
 
-class Job:
-    def __init__(self, service, line, folder):
-        self.service, self.line, self.folder, self.ledger = service, line, folder, MemoryLedger()
-        self.told = []
-
-    def done(self, order=ORDER):
-        events = work(order, self.service, self.ledger, self.folder, self.line)
-        while True:
-            try:
-                self.told.append(next(events))
-            except StopIteration as stop:
-                return stop.value
-
-    @property
-    def notes(self):
-        return [event.text for event in self.told if isinstance(event, Note)]
-
-
 @pytest.fixture
 def job(service, line, tmp_path):
-    return Job(service, line, tmp_path / "results")
+    return Job(service, line, tmp_path / "results", ORDER)
 
 
 def refuses(status, body, headers=None):
@@ -455,7 +437,7 @@ class TestTheWholeRoad:
 
     def done(self, there, line, folder, kind, **fields):
         asked = request(kind, {"output": folder / "out.mp4"} | fields)
-        *_, last = host(asked, MemoryLedger(), folder / "job", line)
+        *_, last = host(asked, MemoryLedger(), folder / "job", line, clock=WAITING.clock)
         assert isinstance(last, Result)
         (job,) = there.jobs.values()
         return last.value, job

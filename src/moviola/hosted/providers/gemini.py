@@ -17,8 +17,8 @@ from typing import Any
 
 from moviola.errors import HostedError, ModeratedError, UnknownOutcomeError
 from moviola.hosted.answers import Heard
-from moviola.hosted.gemini_files import NAME
-from moviola.hosted.google_replies import failure
+from moviola.hosted.providers.gemini_files import NAME
+from moviola.hosted.providers.google_replies import failure
 from moviola.hosted.replies import one_line
 from moviola.hosted.service import Rules
 

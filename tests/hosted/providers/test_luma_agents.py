@@ -3,10 +3,10 @@
 import hashlib
 
 import pytest
-from ledgers import MemoryLedger, Waiting
 
 from fake_luma import FakeLuma
 from fake_provider import DROP, LOSE, Answer
+from ledgers import Job, Waiting
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -21,11 +21,10 @@ from moviola.errors import (
     RequestError,
     UnknownOutcomeError,
 )
-from moviola.hosted import luma_agents
+from moviola.hosted.providers import luma_agents
 from moviola.hosted.service import Order, Ticket, Upload
 from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work
-from moviola.model import Note
 
 BODY = {
     "model": "ray-3.2",
@@ -67,27 +66,9 @@ def ticket(agents):
     return agents.create(ORDER)
 
 
-class Job:
-    def __init__(self, service, line, folder):
-        self.service, self.line, self.folder, self.ledger = service, line, folder, MemoryLedger()
-        self.told = []
-
-    def done(self, order=ORDER):
-        events = work(order, self.service, self.ledger, self.folder, self.line)
-        while True:
-            try:
-                self.told.append(next(events))
-            except StopIteration as stop:
-                return stop.value
-
-    @property
-    def notes(self):
-        return [event.text for event in self.told if isinstance(event, Note)]
-
-
 @pytest.fixture
 def job(agents, line, tmp_path):
-    return Job(agents, line, tmp_path / "results")
+    return Job(agents, line, tmp_path / "results", ORDER)
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import hashlib
 
 import httpx
 import pytest
-from ledgers import MemoryLedger, Waiting
 
 from fake_provider import DROP, LOSE, Answer
 from fake_videos import FLAVOURS, FakeVideos, File
+from ledgers import Job, Waiting
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -24,12 +24,12 @@ from moviola.errors import (
     UnknownOutcomeError,
     WithdrawnError,
 )
-from moviola.hosted import openai_videos
-from moviola.hosted.openai_videos import EDITS, EXTENSIONS, NAME, address, remix
+from moviola.hosted.providers import openai_videos
+from moviola.hosted.providers.openai_videos import EDITS, EXTENSIONS, NAME, address, remix
 from moviola.hosted.servers import KEYS
 from moviola.hosted.service import Order, Output, Ticket, Upload
 from moviola.hosted.transport import Transport
-from moviola.hosted.working import standing, work
+from moviola.hosted.working import standing
 from moviola.model import Note
 
 MODEL = "acme/video-1"
@@ -76,31 +76,14 @@ def made(server, body=BODY, action="/videos", uploads=()):
     return Order(NAME, MODEL, action, body, uploads, server=f"{server.url}/v1")
 
 
-class Job:
-    def __init__(self, server, line, folder, order=None):
-        self.order = order or made(server)
-        self.service = openai_videos.service(self.order, line)
-        self.line, self.folder, self.ledger, self.told = line, folder, MemoryLedger(), []
-
-    def begun(self):
-        return work(self.order, self.service, self.ledger, self.folder, self.line)
-
-    def done(self):
-        events = self.begun()
-        while True:
-            try:
-                self.told.append(next(events))
-            except StopIteration as stop:
-                return stop.value
-
-    @property
-    def notes(self):
-        return [event.text for event in self.told if isinstance(event, Note)]
+def begun_at(server, line, folder, order=None):
+    order = order or made(server)
+    return Job(openai_videos.service(order, line), line, folder, order)
 
 
 @pytest.fixture
 def job(server, line, tmp_path):
-    return Job(server, line, tmp_path / "results")
+    return begun_at(server, line, tmp_path / "results")
 
 
 @pytest.fixture
@@ -117,7 +100,7 @@ def picture(folder, content=b"\x89PNG\r\n\x1a\n\r\r\n picture"):
 
 class TestEveryKindOfServer:
     def test_a_prompt_becomes_a_file(self, any_server, line, tmp_path):
-        job = Job(any_server, line, tmp_path / "results")
+        job = begun_at(any_server, line, tmp_path / "results")
         outcome = job.done()
         assert (job.folder / "0.mp4").read_bytes() == b"a film"
         assert any_server.jobs[outcome.ticket.id].body == BODY
@@ -126,13 +109,13 @@ class TestEveryKindOfServer:
     def test_a_picture_goes_with_it(self, any_server, line, tmp_path):
         path, asset, upload = picture(tmp_path)
         order = made(any_server, BODY | {"input_reference": asset}, uploads=(upload,))
-        outcome = Job(any_server, line, tmp_path / "results", order).done()
+        outcome = begun_at(any_server, line, tmp_path / "results", order).done()
         sent = any_server.jobs[outcome.ticket.id].body["input_reference"]
         assert sent == File("lake.png", "image/png", path.read_bytes())
         assert any_server.count("POST", ".*") == 1
 
     def test_nothing_is_shown_of_the_key(self, any_server, line, tmp_path):
-        job = Job(any_server, line, tmp_path / "results")
+        job = begun_at(any_server, line, tmp_path / "results")
         any_server.key = "another"
         with pytest.raises(
             NotAuthorizedError, match="does not accept the key in MOVIOLA_SERVER_KEY"
@@ -142,7 +125,7 @@ class TestEveryKindOfServer:
         assert secret not in f"{caught.value} {caught.value.facts} {job.service!r} {job.ledger.entries}"
 
     def test_what_it_refuses_names_the_field_where_it_says_so(self, any_server, line, tmp_path):
-        job = Job(any_server, line, tmp_path, made(any_server, {"model": MODEL, "prompt": ""}))
+        job = begun_at(any_server, line, tmp_path, made(any_server, {"model": MODEL, "prompt": ""}))
         with pytest.raises(InvalidInputError, match="prompt is required") as caught:
             job.done()
         assert caught.value.field == (None if any_server.flavour == "sglang" else "prompt")
@@ -155,7 +138,7 @@ class TestEveryKindOfServer:
             "vllm": {"code": 500, "message": "out of memory"},
             "trtllm": "out of memory",
         }.get(any_server.flavour, {"message": "out of memory"})
-        job = Job(any_server, line, tmp_path / "results")
+        job = begun_at(any_server, line, tmp_path / "results")
         with pytest.raises(HostedError, match="out of memory"):
             job.done()
         assert standing(job.ledger) == "failed"
@@ -166,7 +149,7 @@ class TestEveryKindOfServer:
             service.look(Ticket("video_9"))
 
     def test_cancelling_does_what_it_can(self, any_server, line, tmp_path):
-        job = Job(any_server, line, tmp_path / "results")
+        job = begun_at(any_server, line, tmp_path / "results")
         events = job.begun()
         next(events)
         job.ledger.claim("cancel", {})
@@ -196,7 +179,7 @@ class TestCreating:
 
     def test_a_file_that_has_changed_is_not_sent(self, server, line, tmp_path):
         path, asset, upload = picture(tmp_path)
-        job = Job(
+        job = begun_at(
             server, line, tmp_path / "r", made(server, BODY | {"input_reference": asset}, uploads=(upload,))
         )
         server.trouble("POST", ".*", Answer(429, {"error": {"message": "slowly"}}))
@@ -301,7 +284,7 @@ class TestRefusals:
 
     def test_another_model_than_the_servers_is_refused_by_it(self, server, line, tmp_path):
         with pytest.raises(InvalidInputError, match="Model mismatch"):
-            Job(server, line, tmp_path, made(server, BODY | {"model": "other"})).done()
+            begun_at(server, line, tmp_path, made(server, BODY | {"model": "other"})).done()
 
     def test_too_much_at_once_is_tried_again_when_it_says(self, server, job):
         server.trouble("POST", ".*", Answer(429, {"error": {"message": "slowly"}}, {"Retry-After": "7"}))
@@ -319,13 +302,13 @@ class TestKeys:
     def test_a_server_that_wants_none_needs_none(self, server, line, tmp_path, monkeypatch):
         monkeypatch.delenv("MOVIOLA_SERVER_KEY")
         server.key = ""
-        Job(server, line, tmp_path / "r").done()
+        begun_at(server, line, tmp_path / "r").done()
         assert all("authorization" not in asked.headers for asked in server.asked)
 
     def test_one_that_is_missing_is_told_with_where_to_put_it(self, server, line, tmp_path, monkeypatch):
         monkeypatch.delenv("MOVIOLA_SERVER_KEY")
         with pytest.raises(NotAuthorizedError, match="environment variable MOVIOLA_SERVER_KEY"):
-            Job(server, line, tmp_path / "r").done()
+            begun_at(server, line, tmp_path / "r").done()
 
     def test_openais_own_goes_to_this_machine_and_over_https_only(self, line, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
@@ -427,7 +410,7 @@ class TestLooking:
 
     def test_what_it_cost_is_kept_where_it_is_said(self, line, tmp_path):
         with FakeVideos(flavour="litellm", key="") as there:
-            assert float(Job(there, line, tmp_path).done().cost_usd) == 0.4
+            assert float(begun_at(there, line, tmp_path).done().cost_usd) == 0.4
 
 
 class TestFailing:
@@ -466,7 +449,7 @@ class TestFailing:
     def test_completed_with_an_error_has_failed(self, line, tmp_path):
         with FakeVideos(flavour="litellm", key="") as there:
             there.error = {"message": "Gemini made nothing"}
-            job = Job(there, line, tmp_path)
+            job = begun_at(there, line, tmp_path)
             with pytest.raises(HostedError, match="Gemini made nothing"):
                 job.done()
             assert standing(job.ledger) == "failed"
@@ -489,7 +472,7 @@ class TestOutputs:
 
     def test_several_are_numbered(self, server, line, tmp_path):
         server.fields = {"num_outputs": 3, "urls": [None, None, None]}
-        job = Job(server, line, tmp_path / "r")
+        job = begun_at(server, line, tmp_path / "r")
         paths = [tmp_path / "r" / f"{number}.mp4" for number in range(3)]
         assert len(job.done().outputs) == 3
         assert [path.read_bytes() for path in paths] == [b"a film", b"a film, take 1", b"a film, take 2"]

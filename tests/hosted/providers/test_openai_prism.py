@@ -10,7 +10,7 @@ from openai_videos_ordered import order
 from prism import Judged, cut, document, serve
 
 from moviola.errors import RequestError, UnknownOutcomeError
-from moviola.hosted import openai_videos
+from moviola.hosted.providers import openai_videos
 from moviola.hosted.service import Given, Ticket, Upload
 from moviola.models import openai_chat
 from moviola.tasks import Edit

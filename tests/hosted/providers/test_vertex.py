@@ -5,10 +5,10 @@ import hashlib
 import json
 
 import pytest
-from ledgers import MemoryLedger, Waiting
 
 from fake_provider import DROP, LOSE, Answer, FakeProvider
 from fake_vertex import FakeVertex, refused
+from ledgers import Job, Waiting
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -23,10 +23,10 @@ from moviola.errors import (
     RequestError,
     UnknownOutcomeError,
 )
-from moviola.hosted import google_access
+from moviola.hosted.providers import google_access
 from moviola.hosted.service import Order, Ticket, Upload
 from moviola.hosted.transport import Transport
-from moviola.hosted.working import standing, work
+from moviola.hosted.working import standing
 from moviola.models import veo
 
 MODEL = "veo-3.1-generate-001"
@@ -57,22 +57,9 @@ def service(vertex, line):
     return veo.service(ORDER, line)
 
 
-class Job:
-    def __init__(self, service, line, folder):
-        self.service, self.line, self.folder, self.ledger = service, line, folder, MemoryLedger()
-
-    def done(self, order=ORDER):
-        events = work(order, self.service, self.ledger, self.folder, self.line)
-        while True:
-            try:
-                next(events)
-            except StopIteration as stop:
-                return stop.value
-
-
 @pytest.fixture
 def job(service, line, tmp_path):
-    return Job(service, line, tmp_path / "results")
+    return Job(service, line, tmp_path / "results", ORDER)
 
 
 def test_a_job_becomes_a_file(vertex, job):

@@ -15,9 +15,9 @@ from moviola.errors import (
     ProviderDownError,
     QuotaError,
 )
-from moviola.hosted.gemini_files import GeminiFiles
 from moviola.hosted.keys import Key
 from moviola.hosted.patience import passes, patiently
+from moviola.hosted.providers.gemini_files import GeminiFiles
 from moviola.hosted.service import Rules, Upload
 from moviola.hosted.transport import Transport
 

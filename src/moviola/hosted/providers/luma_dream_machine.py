@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from moviola.errors import CannotCancelError, HostedError, InvalidInputError, ModeratedError, QuotaError
 from moviola.hosted.keys import key
-from moviola.hosted.luma import Generations, address_of
+from moviola.hosted.providers.luma import Generations, address_of
 from moviola.hosted.replies import one_line
 from moviola.hosted.service import Order, Output, Rules, Ticket, Upload
 from moviola.hosted.transport import Transport

@@ -30,8 +30,8 @@ from moviola.errors import (
     ProviderDownError,
     UnknownOutcomeError,
 )
-from moviola.hosted.google_access import Access, access
-from moviola.hosted.google_replies import failure, refusal
+from moviola.hosted.providers.google_access import Access, access
+from moviola.hosted.providers.google_replies import failure, refusal
 from moviola.hosted.replies import one_line, words_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Secrets, Transport

@@ -34,8 +34,8 @@ from moviola.errors import (
     UnknownOutcomeError,
 )
 from moviola.hosted.keys import Key, key
+from moviola.hosted.providers.runway_models import GONE
 from moviola.hosted.replies import one_line, refusal, words_of
-from moviola.hosted.runway_models import GONE
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, State, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Transport
 

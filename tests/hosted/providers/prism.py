@@ -27,7 +27,7 @@ from moviola.hosted.transport import Transport
 
 yaml = pytest.importorskip("yaml")
 
-_SPECS = Path(__file__).parents[3] / "shared" / "reference" / "specs"
+_SPECS = Path(__file__).parents[4] / "shared" / "reference" / "specs"
 
 _STARTS = 120.0
 """Seconds that it may take on a machine with much else to do; alone it takes two."""

@@ -4,7 +4,7 @@ import pytest
 from prism import Judged, cut, document, serve
 from replicate_orders import VERSION, orders
 
-from moviola.hosted import replicate
+from moviola.hosted.providers import replicate
 from moviola.hosted.service import Order, Ticket, Upload
 
 MADE = {"id": "p1", "status": "succeeded", "output": "https://replicate.delivery/p1/film.mp4"}

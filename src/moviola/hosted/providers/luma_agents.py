@@ -25,7 +25,7 @@ from moviola.errors import (
     RateLimitedError,
 )
 from moviola.hosted.keys import key
-from moviola.hosted.luma import Generations, address_of, checked_id
+from moviola.hosted.providers.luma import Generations, address_of, checked_id
 from moviola.hosted.replies import one_line
 from moviola.hosted.service import Order, Output, Rules, Upload, Uploaded
 from moviola.hosted.transport import Transport

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import jwt
 import pytest
-from ledgers import MemoryLedger, Waiting
 
 from fake_kling import FakeKling, said
 from fake_provider import DROP, LOSE, Answer
+from ledgers import Job, Waiting
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -26,11 +26,10 @@ from moviola.errors import (
     RequestError,
     UnknownOutcomeError,
 )
-from moviola.hosted import kling
+from moviola.hosted.providers import kling
 from moviola.hosted.service import Order, Rules, Ticket, Upload
 from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work
-from moviola.model import Note
 
 BODY = {"model_name": "kling-v3", "prompt": "a lake", "duration": "5", "mode": "std", "aspect_ratio": "16:9"}
 ORDER = Order("kling", "kling-v3", "text2video", BODY, reference="job-1")
@@ -76,27 +75,9 @@ def ticket(api):
     return api.create(ORDER)
 
 
-class Job:
-    def __init__(self, api, line, folder):
-        self.api, self.line, self.folder, self.ledger = api, line, folder, MemoryLedger()
-        self.told = []
-
-    def done(self, order=ORDER):
-        events = work(order, self.api, self.ledger, self.folder, self.line)
-        while True:
-            try:
-                self.told.append(next(events))
-            except StopIteration as stop:
-                return stop.value
-
-    @property
-    def notes(self):
-        return [event.text for event in self.told if isinstance(event, Note)]
-
-
 @pytest.fixture
 def job(api, line, tmp_path):
-    return Job(api, line, tmp_path / "results")
+    return Job(api, line, tmp_path / "results", ORDER)
 
 
 def test_a_job_becomes_a_file(there, job):
@@ -357,7 +338,7 @@ class TestLooks:
         there.states = ["processing"] * 20
         job.done()
         assert there.jobs[TASK].looks == 21
-        assert min(waiting.slept) >= job.api.rules.poll_seconds
+        assert min(waiting.slept) >= job.service.rules.poll_seconds
 
     def test_a_task_that_is_gone_is_told_and_the_job_kept(self, there, job):
         there.trouble(*LOOK, said(1203, "no task", status=404))
@@ -460,7 +441,7 @@ def test_what_is_cancelled_goes_on_and_is_kept(there, job, api, line):
 def test_no_network_made_nothing(there, job):
     with FakeKling() as gone:
         pass
-    job.api = replace(job.api, address=gone.url)
+    job.service = replace(job.service, address=gone.url)
     with pytest.raises(ProviderDownError):
         job.done()
     assert standing(job.ledger) == "ready"

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from moviola.errors import HostedError, InputError, InvalidInputError, ProviderDownError
-from moviola.hosted.google_replies import refusal
 from moviola.hosted.keys import Key, key
+from moviola.hosted.providers.google_replies import refusal
 from moviola.hosted.replies import one_line
 from moviola.hosted.service import Upload, Uploaded
 from moviola.hosted.transport import Reply, Secrets, Transport

@@ -4,10 +4,10 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ledgers import MemoryLedger, Waiting
 
 from fake_provider import DROP, LOSE, Answer
 from fake_replicate import FakeReplicate
+from ledgers import Job, Waiting
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -23,10 +23,10 @@ from moviola.errors import (
     UnknownOutcomeError,
     WithdrawnError,
 )
-from moviola.hosted import replicate
+from moviola.hosted.providers import replicate
 from moviola.hosted.service import Order, Ticket, Upload
 from moviola.hosted.transport import Transport
-from moviola.hosted.working import standing, work
+from moviola.hosted.working import standing
 from moviola.model import Note
 
 ORDER = Order("replicate", "acme/lake", "generate", {"input": {"prompt": "a lake"}})
@@ -57,26 +57,9 @@ def ticket(service):
     return service.create(ORDER)
 
 
-class Job:
-    def __init__(self, service, line, folder):
-        self.service, self.line, self.folder, self.ledger = service, line, folder, MemoryLedger()
-        self.told = []
-
-    def begun(self, order=ORDER):
-        return work(order, self.service, self.ledger, self.folder, self.line)
-
-    def done(self, order=ORDER):
-        events = self.begun(order)
-        while True:
-            try:
-                self.told.append(next(events))
-            except StopIteration as stop:
-                return stop.value
-
-
 @pytest.fixture
 def job(service, line, tmp_path):
-    return Job(service, line, tmp_path / "results")
+    return Job(service, line, tmp_path / "results", ORDER)
 
 
 def problem(status, detail="no", headers=None, **more):

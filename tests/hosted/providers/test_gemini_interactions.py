@@ -3,10 +3,10 @@
 import hashlib
 
 import pytest
-from ledgers import MemoryLedger, Waiting
 
 from fake_gemini_omni import FakeGeminiOmni, refused, says
 from fake_provider import DROP, LOSE, Answer
+from ledgers import Job, Waiting
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -24,7 +24,7 @@ from moviola.errors import (
 )
 from moviola.hosted.service import Order, Ticket, Upload
 from moviola.hosted.transport import Transport
-from moviola.hosted.working import standing, work
+from moviola.hosted.working import standing
 from moviola.model import Note
 from moviola.models import gemini_omni
 
@@ -55,26 +55,9 @@ def service(gemini, line):
     return gemini_omni.service(ORDER, line)
 
 
-class Job:
-    def __init__(self, service, line, folder):
-        self.service, self.line, self.folder, self.ledger = service, line, folder, MemoryLedger()
-        self.told = []
-
-    def begun(self, order=ORDER):
-        return work(order, self.service, self.ledger, self.folder, self.line)
-
-    def done(self, order=ORDER):
-        events = self.begun(order)
-        while True:
-            try:
-                self.told.append(next(events))
-            except StopIteration as stop:
-                return stop.value
-
-
 @pytest.fixture
 def job(service, line, tmp_path):
-    return Job(service, line, tmp_path / "results")
+    return Job(service, line, tmp_path / "results", ORDER)
 
 
 def test_a_job_becomes_a_file(gemini, job):

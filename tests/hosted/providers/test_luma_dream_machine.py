@@ -17,7 +17,7 @@ from moviola.errors import (
     QuotaError,
     UnknownOutcomeError,
 )
-from moviola.hosted import luma_dream_machine
+from moviola.hosted.providers import luma_dream_machine
 from moviola.hosted.service import Order, Ticket, Upload
 from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work

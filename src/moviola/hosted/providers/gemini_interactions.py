@@ -32,9 +32,9 @@ from moviola.errors import (
     QuotaError,
     UnknownOutcomeError,
 )
-from moviola.hosted.gemini_files import NAME, SERVER, GeminiFiles, secrets_of, why_failed
-from moviola.hosted.google_replies import failure, refusal
 from moviola.hosted.keys import Key
+from moviola.hosted.providers.gemini_files import NAME, SERVER, GeminiFiles, secrets_of, why_failed
+from moviola.hosted.providers.google_replies import failure, refusal
 from moviola.hosted.replies import one_line, words_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Secrets, Transport

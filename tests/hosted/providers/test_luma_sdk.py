@@ -157,7 +157,7 @@ def published():
     """The OpenAPI of the older API, of 2025-06-24, as one validator for each action."""
     jsonschema = pytest.importorskip("jsonschema")
     yaml = pytest.importorskip("yaml")
-    path = Path(__file__).parents[3] / "shared" / "reference" / "specs" / "luma-dream-machine-openapi.yaml"
+    path = Path(__file__).parents[4] / "shared" / "reference" / "specs" / "luma-dream-machine-openapi.yaml"
     if not path.is_file():
         pytest.skip(f"the specification is not here ({path.name})")
     parts = yaml.safe_load(path.read_text())["components"]

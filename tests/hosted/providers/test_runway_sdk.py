@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from fake_runway import FakeRunway
 from moviola import registry
-from moviola.hosted.runway_models import GONE, IMAGE, MODELS, TEXT
+from moviola.hosted.providers.runway_models import GONE, IMAGE, MODELS, TEXT
 from moviola.hosted.service import Given
 from moviola.hosted.shaping import settle
 from moviola.models.runway import CARDS, Options

@@ -149,7 +149,7 @@ class TestTheFakeOfOmni:
             client.files.get(name="files/none")
 
 
-SPEC = Path(__file__).parents[3] / "shared/reference/specs/vertex-aiplatform-v1beta1-discovery.json.gz"
+SPEC = Path(__file__).parents[4] / "shared/reference/specs/vertex-aiplatform-v1beta1-discovery.json.gz"
 
 VISION = "CloudAiLargeModelsVisionGenerateVideo"
 

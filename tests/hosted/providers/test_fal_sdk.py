@@ -7,7 +7,7 @@ from ledgers import Waiting
 
 from fake_fal import FakeFal
 from fake_provider import Answer
-from moviola.hosted import fal_queue
+from moviola.hosted.providers import fal_queue
 from moviola.hosted.service import Order, Upload
 from moviola.hosted.transport import Transport
 

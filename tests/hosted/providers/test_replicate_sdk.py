@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from replicate_orders import VERSION, orders
 
 from fake_replicate import FakeReplicate
-from moviola.hosted import replicate as ours
+from moviola.hosted.providers import replicate as ours
 from moviola.hosted.service import Upload
 from moviola.hosted.transport import Transport
 

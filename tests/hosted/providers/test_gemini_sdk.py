@@ -145,7 +145,7 @@ def test_the_fake_refuses_as_googles_client_understands(gemini, client):
 
 
 def test_every_reason_to_stop_is_known():
-    from moviola.hosted import gemini as wire
+    from moviola.hosted.providers import gemini as wire
 
     theirs = {*types.FinishReason.__members__, *types.BlockedReason.__members__}
     assert {*wire._MODERATED, *wire._CUT} <= theirs

@@ -38,7 +38,7 @@ from moviola.errors import (
 )
 from moviola.hosted import servers
 from moviola.hosted.keys import Key
-from moviola.hosted.openai_errors import failed, lacks_model, refused, said_by, says_something
+from moviola.hosted.providers.openai_errors import failed, lacks_model, refused, said_by, says_something
 from moviola.hosted.replies import one_line, words_of
 from moviola.hosted.service import (
     ASSET,

@@ -5,10 +5,10 @@ import socket
 from dataclasses import replace
 
 import pytest
-from ledgers import MemoryLedger, Waiting
 
 from fake_fal import FakeFal
 from fake_provider import DROP, LOSE, Answer
+from ledgers import Job, Waiting
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -24,7 +24,7 @@ from moviola.errors import (
     UnknownOutcomeError,
     WithdrawnError,
 )
-from moviola.hosted import fal_queue
+from moviola.hosted.providers import fal_queue
 from moviola.hosted.service import Order, Ticket, Upload
 from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work
@@ -58,23 +58,9 @@ def ticket(queue):
     return queue.create(ORDER)
 
 
-class Job:
-    def __init__(self, queue, line, folder):
-        self.queue, self.line, self.folder, self.ledger = queue, line, folder, MemoryLedger()
-        self.told = []
-
-    def done(self, order=ORDER):
-        events = work(order, self.queue, self.ledger, self.folder, self.line)
-        while True:
-            try:
-                self.told.append(next(events))
-            except StopIteration as stop:
-                return stop.value
-
-
 @pytest.fixture
 def job(queue, line, tmp_path):
-    return Job(queue, line, tmp_path / "results")
+    return Job(queue, line, tmp_path / "results", ORDER)
 
 
 def refuses(status, body, headers=None):
@@ -124,7 +110,7 @@ class TestTheOtherHost:
         return replace(queue, queue=nobody, backup=fal.url)
 
     def test_a_job_is_created_there_where_the_first_cannot_be_reached(self, fal, two, line, tmp_path):
-        assert Job(two, line, tmp_path / "results").done().outputs
+        assert Job(two, line, tmp_path / "results", ORDER).done().outputs
         assert fal.count("POST", ".*") == 1
 
     def test_what_was_created_at_the_first_is_asked_for_there(self, fal, two, ticket):
@@ -309,7 +295,7 @@ class TestPolling:
         waiting = job.line.clock.sleep.__self__
         job.done()
         assert fal.jobs["r-1"].looks == 21
-        assert min(waiting.slept) >= job.queue.rules.poll_seconds
+        assert min(waiting.slept) >= job.service.rules.poll_seconds
 
 
 class TestCancelling:

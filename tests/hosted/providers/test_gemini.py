@@ -13,7 +13,7 @@ from moviola.errors import (
     UnknownOutcomeError,
 )
 from moviola.hosted.answers import Heard
-from moviola.hosted.gemini import Hearing, address
+from moviola.hosted.providers.gemini import Hearing, address
 
 END = event({"text": "."}, finish="STOP", usageMetadata=USAGE)
 

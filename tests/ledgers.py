@@ -1,4 +1,4 @@
-"""A ledger, a clock and a line to files that live in memory."""
+"""A ledger, a clock, a line to files and a job that live in memory."""
 
 import json
 import threading
@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from moviola.generators import finished, noted
 from moviola.hosted.clock import Clock
+from moviola.hosted.working import work
+from moviola.model import Note
 
 
 @dataclass
@@ -56,3 +59,22 @@ class Files:
         length = {"Content-Length": str(len(self.content))}
         body = httpx.ByteStream(self.content)
         yield httpx.Response(200, headers=length, stream=body, request=httpx.Request("GET", url))
+
+
+class Job:
+    """One job at a provider, from its order to its files. told: all that was told on the way."""
+
+    def __init__(self, service, line, folder, order):
+        self.service, self.line, self.folder, self.order = service, line, folder, order
+        self.ledger, self.told = MemoryLedger(), []
+
+    def begun(self, order=None):
+        return work(order or self.order, self.service, self.ledger, self.folder, self.line)
+
+    def done(self, order=None):
+        """The outcome."""
+        return finished(noted(self.begun(order), self.told.append))
+
+    @property
+    def notes(self):
+        return [event.text for event in self.told if isinstance(event, Note)]

@@ -1,0 +1,1 @@
+"""How each provider is spoken with: one file for each of their interfaces."""
