@@ -5,9 +5,9 @@ import hashlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledgers import Waiting
 
 from fake_provider import DROP, Answer, FakeProvider
+from ledgers import Waiting
 from moviola.errors import HostedError, LinkGoneError, OutputError, ProviderDownError
 from moviola.hosted.fetching import fetch
 from moviola.hosted.service import Output, Rules

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from ledgers import Waiting
 
 from fake_fal import FakeFal
 from fake_provider import DROP, Answer
 from fake_replicate import FakeReplicate
+from ledgers import Waiting
 from moviola.errors import InputError, MoviolaError, NotAuthorizedError, ProviderDownError, RequestError
 from moviola.hosted.senders import Call, senders
 from moviola.hosted.transport import Transport

@@ -10,8 +10,8 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledgers import Files, MemoryLedger, Waiting
 
+from ledgers import Files, MemoryLedger, Waiting
 from moviola.errors import (
     CannotCancelError,
     HostedError,

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from ledgers import Waiting
 
 from fake_fal import FakeFal
 from fake_provider import Answer
+from ledgers import Waiting
 from moviola.hosted.providers import fal_queue
 from moviola.hosted.service import Order, Upload
 from moviola.hosted.transport import Transport

@@ -3,10 +3,10 @@
 import hashlib
 
 import pytest
-from ledgers import Waiting
 
 from fake_gemini_files import FakeFiles
 from fake_provider import DROP, LOSE, Answer, FakeProvider
+from ledgers import Waiting
 from moviola.errors import (
     HostedError,
     InputError,

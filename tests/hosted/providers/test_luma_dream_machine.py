@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from ledgers import MemoryLedger, Waiting
 
 from fake_luma import FakeDreamMachine
 from fake_provider import LOSE, Answer
+from ledgers import MemoryLedger, Waiting
 from moviola.errors import (
     CannotCancelError,
     HostedError,

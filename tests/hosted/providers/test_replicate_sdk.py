@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from ledgers import Waiting
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from replicate_orders import VERSION, orders
 
 from fake_replicate import FakeReplicate
+from ledgers import Waiting
 from moviola.hosted.providers import replicate as ours
 from moviola.hosted.service import Upload
 from moviola.hosted.transport import Transport
