@@ -405,10 +405,10 @@ class TestPictures:
         assert there.count("POST", ".*") == 1
 
     @pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: path.write_bytes(b"other")])
-    def test_one_that_has_changed_is_not_sent(self, there, api, order, tmp_path, change):
+    def test_one_that_has_changed_is_not_sent(self, there, job, order, tmp_path, change):
         change(tmp_path / "lake.png")
         with pytest.raises(InputError, match=r"lake\.png"):
-            api.create(order)
+            job.done(order)
         assert not there.asked
 
 

@@ -13,18 +13,14 @@ from __future__ import annotations
 
 import os
 import re
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from moviola.errors import (
     CannotCancelError,
     HostedError,
-    InputError,
     InvalidInputError,
     ModelRetiredError,
     ModeratedError,
@@ -34,10 +30,11 @@ from moviola.errors import (
     RateLimitedError,
     UnknownOutcomeError,
 )
+from moviola.hosted.along import along, in_base64
 from moviola.hosted.keys import Key, key
 from moviola.hosted.patience import passes
 from moviola.hosted.replies import one_line, refusal, words_of
-from moviola.hosted.service import ASSET, Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
+from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import HIDDEN, Reply, Transport
 
 NAME = "kling"
@@ -103,11 +100,11 @@ class Kling:
 
     def upload(self, file: Upload) -> Uploaded:
         """Nothing is sent: Kling keeps no files, and `create` puts them into its request."""
-        return Uploaded(f"{ASSET}{file.sha256}")
+        return along(file)
 
     def create(self, order: Order) -> Ticket:
         path = _path(order.action)
-        body = dict(order.resolved({file.sha256: _base64(file) for file in order.uploads}).body)
+        body = dict(in_base64(order))
         if order.reference:
             body["external_task_id"] = order.reference
         reply = self.transport.create(f"{self.address}{path}", secrets=self.secrets, json=body)
@@ -234,17 +231,6 @@ class Kling:
 
 def _path(action: str) -> str:
     return f"/v1/videos/{action}"
-
-
-def _base64(file: Upload) -> str:
-    """A picture as Kling takes it, without a `data:` before it. Raises InputError where it has changed."""
-    try:
-        content = Path(file.path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {file.path}: {error.strerror}") from None
-    if sha256(content).hexdigest() != file.sha256:
-        raise InputError(f"{file.path} has changed since the job was begun; put it back, or begin a new one")
-    return b64encode(content).decode()
 
 
 def _envelope(reply: Reply) -> tuple[int | None, Any]:

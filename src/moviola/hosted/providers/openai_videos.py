@@ -37,6 +37,7 @@ from moviola.errors import (
     UnknownOutcomeError,
 )
 from moviola.hosted import servers
+from moviola.hosted.along import along
 from moviola.hosted.keys import Key
 from moviola.hosted.providers.openai_errors import failed, lacks_model, refused, said_by, says_something
 from moviola.hosted.replies import one_line, words_of
@@ -124,9 +125,8 @@ class OpenAIVideos:
         return {} if self.key is None else {"Authorization": f"Bearer {self.key.secret}"}
 
     def upload(self, file: Upload) -> Uploaded:
-        """Nothing is sent: a file goes with the creation. It is good for no time here, so that each attempt
-        to create begins as an upload does: by seeing that the file is still the one that was ordered."""
-        return Uploaded(f"{ASSET}{file.sha256}", expires=0.0)
+        """Nothing is sent: a file goes along with the creation."""
+        return along(file)
 
     def create(self, order: Order) -> Ticket:
         with ExitStack() as opened:

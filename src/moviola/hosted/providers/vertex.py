@@ -17,7 +17,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +29,7 @@ from moviola.errors import (
     ProviderDownError,
     UnknownOutcomeError,
 )
+from moviola.hosted.along import along, in_base64
 from moviola.hosted.providers.google_access import Access, access
 from moviola.hosted.providers.google_replies import failure, refusal
 from moviola.hosted.replies import one_line, words_of
@@ -42,9 +42,6 @@ STORAGE = "https://storage.googleapis.com"
 
 MOST_BYTES = 512 * 2**20
 """Of an answer that may hold a video."""
-
-_HERE = "here:"
-"""What stands for a file that goes along, before its path."""
 
 _OPERATION = re.compile(
     r"(projects/[\w.:-]+/locations/([a-z0-9-]+)/publishers/google/models/[\w.-]+)/operations/[\w-]+"
@@ -89,16 +86,15 @@ class Vertex:
         return {"Authorization": f"Bearer {self.access.token()}"}
 
     def upload(self, file: Upload) -> Uploaded:
-        """Nothing is brought: it goes along. It is due again at once, so that whoever creates has seen that
-        the file is still what was ordered with it."""
-        return Uploaded(f"{_HERE}{file.path}", self.transport.clock.now())
+        """Nothing is brought: it goes along."""
+        return along(file)
 
     def create(self, order: Order) -> Ticket:
         parent = f"projects/{self.project}/locations/{self.location}/publishers/google/models/{order.model}"
         reply = self.transport.create(
             self._address(self.location, parent, "predictLongRunning"),
             secrets=self.secrets,
-            json=_with_files(order.body),
+            json=dict(in_base64(order)),
         )
         if not reply.good:
             raise refusal(NAME, reply, self.successor)
@@ -203,19 +199,3 @@ def _videos(said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         for video in (videos if isinstance(videos, list) else ())
         if isinstance(video, Mapping) and (video.get("gcsUri") or video.get("bytesBase64Encoded"))
     ]
-
-
-def _with_files(value: Any) -> Any:
-    """A body with the files in it that go along. Raises InputError."""
-    match value:
-        case str() if value.startswith(_HERE):
-            path = Path(value.removeprefix(_HERE))
-            try:
-                return base64.b64encode(path.read_bytes()).decode()
-            except OSError as error:
-                raise InputError(f"cannot read {path}: {error.strerror}") from None
-        case Mapping():
-            return {name: _with_files(inner) for name, inner in value.items()}
-        case list() | tuple():
-            return [_with_files(inner) for inner in value]
-    return value
