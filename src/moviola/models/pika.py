@@ -146,7 +146,7 @@ CARDS: tuple[ModelCard, ...] = (
     ModelCard(
         id="pika/pikaffects",
         tasks=("generate",),
-        summary="Pikaffects 1.5 through fal: what a picture shows melts, explodes, is cake, …",
+        summary="Pikaffects 1.5 through fal: what a picture shows melts, explodes, or turns into cake.",
         licence=_LICENCE,
         hosted=True,
         takes=("prompt", "negative_prompt", "image", "seed"),
