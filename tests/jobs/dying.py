@@ -9,7 +9,7 @@ from moviola.jobs import counter, store, worker
 
 # Families and DBOS take seconds to import: they are, once, by a process that every other is a copy of.
 _STARTING = multiprocessing.get_context("forkserver")
-_STARTING.set_forkserver_preload(["dying"])
+_STARTING.set_forkserver_preload(["moviola.jobs.counter"])
 
 PAUSE = 0.02
 """Seconds that are waited at most where a provider's rules want more."""
