@@ -1,10 +1,15 @@
 """The demo fills a folder with videos a browser plays and a page that shows them."""
 
 import re
+import subprocess
+import sys
 from fractions import Fraction
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from moviola.clip import Clip
 from moviola.demo import make
@@ -40,6 +45,42 @@ def test_a_rendered_scene_is_shown_beside_what_became_of_it(tmp_path):
     assert flow > mean
     before, after = (float(value) for value in re.findall(r"([\d.]+) dB", text)[2:])
     assert after > before
+
+
+def others(extra: str) -> set[str]:
+    """Modules that are installed here, and not with moviola and that extra alone."""
+    wanted, todo = set[str](), [("moviola", extra)]
+    while todo:
+        name, chosen = todo.pop()
+        if name in wanted:
+            continue
+        wanted.add(name)
+        for line in requires(name) or ():
+            need = Requirement(line)
+            if need.marker is None or need.marker.evaluate({"extra": chosen}):
+                todo += [(canonicalize_name(need.name), each) for each in (need.extras or {""})]
+    by_module = packages_distributions()
+    return {
+        module for module, owners in by_module.items() if not {canonicalize_name(o) for o in owners} & wanted
+    }
+
+
+def test_it_needs_no_more_than_the_core_and_opencv(tmp_path):
+    """As `make demo` on a fresh machine: what its environment lacks cannot be imported."""
+    absent = others("classical")
+    assert {"torch", "dbos"} <= absent
+    assert not {"av", "cv2", "numpy"} & absent
+    script = f"""
+import sys
+from pathlib import Path
+sys.modules |= dict.fromkeys({sorted(absent)}, None)
+from moviola.demo import make
+from moviola.stage import demo_scene
+list(make(None, Path("demo"), scene=demo_scene(seconds=0.6, size=(128, 72), fps=10)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "demo" / "index.html").exists()
 
 
 def test_the_users_clip_is_shortened_and_trimmed_with_a_word(tmp_path):
