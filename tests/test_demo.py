@@ -94,6 +94,15 @@ def test_the_users_clip_is_shortened_and_trimmed_with_a_word(tmp_path):
     assert any("odd" in note for note in notes)
 
 
+def test_one_that_broke_off_is_begun_anew(tmp_path):
+    scene = demo_scene(seconds=0.6, size=(128, 72), fps=10)
+    broken = make(None, tmp_path / "demo", scene=scene)
+    next(broken)
+    broken.close()
+    page, _ = finish(None, tmp_path / "demo", scene=scene, overwrite=True)
+    check(page)
+
+
 def test_a_folder_of_somebody_elses_is_not_touched(tmp_path):
     (tmp_path / "letter.txt").write_text("precious")
     for overwrite in (False, True):

@@ -58,6 +58,9 @@ def make(video: str | None, folder: Path, *, scene: Scene | None = None, overwri
             raise OutputError(f"{folder} holds no earlier demo; choose another folder")
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    index = folder / "index.html"
+    # By this page a folder is known as a demo's, also where it breaks off.
+    index.write_text("<!doctype html><title>Moviola</title>This demo is not finished.", encoding="utf-8")
     work = folder / "work"
     work.mkdir()
     take = (
@@ -91,7 +94,6 @@ def make(video: str | None, folder: Path, *, scene: Scene | None = None, overwri
         ),
     ]
     page = Template((Path(__file__).with_suffix(".html")).read_text(encoding="utf-8"))
-    index = folder / "index.html"
     index.write_text(
         page.substitute(name=html.escape(source.name), facts=_facts(source), sections="\n".join(sections)),
         encoding="utf-8",
