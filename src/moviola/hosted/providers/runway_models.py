@@ -1,9 +1,9 @@
 """What Runway's video models take, as data: one row a model, one way for each of its calls.
 
-Names of fields and values are the provider's own, from the request types of its Python SDK 5.24.0 of
-2026-10-23 (https://pypi.org/project/runwayml/5.24.0/), which a test compares with this table; ranges and
-limits that types do not say are from https://docs.dev.runwayml.com (guides/models, guides/pricing,
-assets/inputs) as others tell them, read in October and November 2026.
+Names of fields and values are the provider's own, from the request types of its Python SDK (runwayml
+5.24.0 of 2026-10-23), which a test compares with this table; ranges and limits that types do not say are from
+https://docs.dev.runwayml.com (guides/models, guides/pricing, assets/inputs) as others tell them, read in
+October and November 2026.
 """
 
 from __future__ import annotations
