@@ -10,6 +10,7 @@ import pytest
 from fake_provider import DROP, LOSE, Answer, FakeProvider
 from moviola.card import ModelCard, Price
 from moviola.errors import (
+    InvalidInputError,
     ModeratedError,
     ProviderDownError,
     QuotaError,
@@ -152,6 +153,45 @@ def test_what_is_asked_may_be_said_without_an_address_that_changes(provider, ope
     for number in range(2):
         asked(opened(), question(provider, body={"file": number}, same={"file": "sha256"}))
     assert provider.count("POST", "/ask") == 1
+
+
+class TestALostAnswer:
+    """A process may die between a question and its answer."""
+
+    def lost(self, provider, opened):
+        provider.trouble("POST", ".*", LOSE)
+        with pytest.raises(UnknownOutcomeError):
+            asked(opened(), question(provider))
+
+    def test_who_asks_again_is_told_that_it_may_be_paid_for_twice(self, provider, opened):
+        self.lost(provider, opened)
+        till = opened()
+        asked(till, question(provider))
+        (note,) = till.notes()
+        assert "its answer was lost: it may be paid for twice" in note
+
+    def test_once(self, provider, opened):
+        self.lost(provider, opened)
+        asked(opened(), question(provider))
+        till = opened()
+        asked(till, question(provider))
+        assert "lost" not in " ".join(till.notes())
+
+    def test_one_that_is_hung_up_on_is_lost(self, provider, opened):
+        asking = opened().ask(question(provider), hear, refused, RULES)
+        next(asking)
+        asking.close()
+        till = opened()
+        asked(till, question(provider))
+        assert "lost" in " ".join(till.notes())
+
+    def test_one_that_was_refused_is_not(self, provider, opened):
+        provider.trouble("POST", ".*", Answer(400, b"no"))
+        with pytest.raises(InvalidInputError):
+            asked(opened(), question(provider))
+        till = opened()
+        asked(till, question(provider))
+        assert till.notes() == []
 
 
 class TestTryingAgain:

@@ -1,7 +1,8 @@
 """Answers that were paid for, kept on disk: who asks the same again is not asked to pay again.
 
-Each lies in a file of its own, HASH.json with mode 600, by the hash of all that decides it. What was not used
-for the longest goes first. A folder that cannot be written keeps nothing, and is no error.
+Each lies in a file of its own, HASH.json with mode 600, by the hash of all that decides it; HASH.sent.json
+says that a question has left whose answer did not come yet, or was lost. What was not used for the longest
+goes first. A folder that cannot be written keeps nothing, and is no error.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,11 +63,30 @@ class Answers:
             return None
         return kept
 
+    def sending(self, decided_by: Sequence[str | bytes], now: float) -> datetime | None:
+        """Write down that a question is about to leave, at `now`.
+
+        Returns when it left before, where what came of that is not known: it may be paid for.
+        """
+        path = self._path(decided_by, ".sent")
+        before = None
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            before = datetime.fromisoformat(json.loads(path.read_bytes())["asked"])
+        self._write(path, {"asked": _time(now)})
+        return before
+
+    def over(self, decided_by: Sequence[str | bytes]) -> None:
+        """What came of the question that was about to leave is known."""
+        with suppress(OSError):
+            self._path(decided_by, ".sent").unlink(missing_ok=True)
+
     def keep(self, decided_by: Sequence[str | bytes], heard: Heard, now: float, **facts: Any) -> None:
         """now: when it was asked, in seconds since 1970. facts: what else a reader may want to know of it."""
-        path = self._path(decided_by)
-        asked = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
-        written = json.dumps({**facts, "asked": asked, "heard": heard.json()}, ensure_ascii=False, indent=1)
+        self._write(self._path(decided_by), {**facts, "asked": _time(now), "heard": heard.json()})
+        self.over(decided_by)
+
+    def _write(self, path: Path, held: Mapping[str, Any]) -> None:
+        written = json.dumps(held, ensure_ascii=False, indent=1)
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,9 +100,13 @@ class Answers:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
 
-    def _path(self, decided_by: Sequence[str | bytes]) -> Path:
+    def _path(self, decided_by: Sequence[str | bytes], what: str = "") -> Path:
         content = hashlib.sha256()
         for part in decided_by:
             encoded = part.encode() if isinstance(part, str) else part
             content.update(b"%d:%b" % (len(encoded), encoded))
-        return self._folder / f"{content.hexdigest()}.json"
+        return self._folder / f"{content.hexdigest()}{what}.json"
+
+
+def _time(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")

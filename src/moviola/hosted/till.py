@@ -114,6 +114,11 @@ class Till:
             return kept.heard
         asked = self.transport.clock.now()
         promised = self._promise(question)
+        if answers is not None and (before := answers.sending(decided_by, asked)) is not None:
+            when = before.astimezone().strftime("%Y-%m-%d %H:%M")
+            self.tell(
+                f"a question was sent before ({when}) and its answer was lost: it may be paid for twice"
+            )
         heard: Heard | None = None
         begun = False
         try:
@@ -123,6 +128,10 @@ class Till:
                 heard = yield from hear(pieces)
         except UnknownOutcomeError:
             begun = True
+            raise
+        except Exception:
+            if answers is not None:
+                answers.over(decided_by)
             raise
         finally:
             self._settle(promised, begun, heard)
