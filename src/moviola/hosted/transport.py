@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cache, cached_property
 from ipaddress import ip_address
 from typing import Any, Literal
 
@@ -190,10 +190,6 @@ class Transport:
         self._plain.add(_origin(server))
 
     @cached_property
-    def _trust(self) -> ssl.SSLContext:
-        return httpx.create_ssl_context()
-
-    @cached_property
     def _client(self) -> httpx.Client:
         return self._of(kept=16)
 
@@ -205,7 +201,7 @@ class Transport:
 
     def _of(self, kept: int) -> httpx.Client:
         return httpx.Client(
-            verify=self._trust,
+            verify=_trust(),
             headers={"User-Agent": "moviola", "Accept-Encoding": "identity"},
             timeout=self._timeout,
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept),
@@ -375,6 +371,12 @@ def _address(url: str) -> httpx.URL:
     if not address.host or address.scheme not in ("http", "https"):
         raise ProviderDownError(f"a provider gave an address that is none: {url[:60]!r}", passing=False)
     return address
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Once in a process: to read the certificates of the world takes longer than most that is asked."""
+    return httpx.create_ssl_context()
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -8,7 +8,7 @@ import pytest
 
 from fake_fal import FakeFal
 from fake_provider import DROP, LOSE, Answer
-from ledgers import Job, Waiting
+from ledgers import Job
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -26,7 +26,6 @@ from moviola.errors import (
 )
 from moviola.hosted.providers import fal_queue
 from moviola.hosted.service import Order, Ticket, Upload
-from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work
 from moviola.model import Note
 
@@ -35,17 +34,9 @@ ORDER = Order("fal", APP, "text-to-video", {"prompt": "a lake"})
 
 
 @pytest.fixture
-def fal(monkeypatch):
+def fal(known):
     with FakeFal() as there:
-        monkeypatch.setenv("FAL_KEY", there.key)
-        monkeypatch.setenv("MOVIOLA_FAL_URL", there.url)
-        yield there
-
-
-@pytest.fixture
-def line():
-    with Transport(clock=Waiting().clock, silence=2.0) as transport:
-        yield transport
+        yield known(there)
 
 
 @pytest.fixture
@@ -61,10 +52,6 @@ def ticket(queue):
 @pytest.fixture
 def job(queue, line, tmp_path):
     return Job(queue, line, tmp_path / "results", ORDER)
-
-
-def refuses(status, body, headers=None):
-    return Answer(status, body, headers or {})
 
 
 def test_a_job_goes_through_the_queue_to_a_file(fal, job):
@@ -126,7 +113,7 @@ class TestTheOtherHost:
             moved = {name: url.replace(fal.url, other.url) for name, url in ticket.urls.items()}
             assert both.look(Ticket(ticket.id, moved)).state == "waiting"
 
-    @pytest.mark.parametrize("trouble", [DROP, LOSE, refuses(502, b""), refuses(503, b"")])
+    @pytest.mark.parametrize("trouble", [DROP, LOSE, Answer(502, b""), Answer(503, b"")])
     def test_what_may_have_arrived_is_not_created_there(self, fal, queue, trouble):
         with FakeFal() as other:
             fal.trouble("POST", ".*", trouble)
@@ -163,7 +150,7 @@ class TestCompletedIsNotDone:
         assert standing(job.ledger) == "failed"
 
     def test_a_refusal_of_the_result_is_a_failure(self, fal, job):
-        fal.result = refuses(
+        fal.result = Answer(
             422, {"detail": [{"loc": ["body", "seed"], "msg": "not a number", "type": "int"}]}
         )
         with pytest.raises(InvalidInputError, match="does not take seed: not a number") as caught:
@@ -173,17 +160,17 @@ class TestCompletedIsNotDone:
 
     def test_both_together_are_one_failure(self, fal, job):
         fal.error = {"error": "the app fell over"}
-        fal.result = refuses(500, {"detail": "the app fell over"})
+        fal.result = Answer(500, {"detail": "the app fell over"})
         with pytest.raises(ProviderDownError, match="fell over"):
             job.done()
         assert standing(job.ledger) == "failed"
 
     def test_trouble_with_telling_the_result_is_none_of_the_job(self, fal, job):
-        fal.trouble("GET", r"/fal-ai/pika/requests/r-1", refuses(502, b"<html>nginx</html>"), DROP)
+        fal.trouble("GET", r"/fal-ai/pika/requests/r-1", Answer(502, b"<html>nginx</html>"), DROP)
         assert job.done().outputs
 
     def test_an_app_that_did_not_start_in_time_is_not_waited_for(self, fal, job):
-        fal.result = refuses(504, {"detail": "timed out"}, {"X-Fal-Request-Timeout-Type": "user"})
+        fal.result = Answer(504, {"detail": "timed out"}, {"X-Fal-Request-Timeout-Type": "user"})
         with pytest.raises(ProviderDownError, match="did not start in the time"):
             job.done()
         assert standing(job.ledger) == "failed"
@@ -197,20 +184,20 @@ class TestModeration:
         return {"detail": [{"loc": list(loc), "msg": msg, "type": kind} for loc in locs]}
 
     def test_it_says_which_inputs_were_flagged(self, fal, job):
-        fal.result = refuses(422, self.flagged(("body", "prompt"), ("body", "images", 0, "image_url")))
+        fal.result = Answer(422, self.flagged(("body", "prompt"), ("body", "images", 0, "image_url")))
         with pytest.raises(ModeratedError, match=r"in prompt, images\.0\.image_url") as caught:
             job.done()
         assert caught.value.stage == "input"
         assert caught.value.which == ("prompt", "images.0.image_url")
 
     def test_it_may_come_at_once(self, fal, job):
-        fal.trouble("POST", ".*", refuses(422, self.flagged(("body", "prompt"))))
+        fal.trouble("POST", ".*", Answer(422, self.flagged(("body", "prompt"))))
         with pytest.raises(ModeratedError):
             job.done()
         assert standing(job.ledger) == "ready"
 
     def test_without_a_field_nobody_knows_what_it_was(self, fal, job):
-        fal.result = refuses(422, {"detail": "no"}, {"X-Fal-Error-Type": "content_policy_violation"})
+        fal.result = Answer(422, {"detail": "no"}, {"X-Fal-Error-Type": "content_policy_violation"})
         with pytest.raises(ModeratedError) as caught:
             job.done()
         assert (caught.value.stage, caught.value.which) == (None, ())
@@ -220,11 +207,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("answer", "kind", "words"),
         [
-            (refuses(401, {"detail": "no such key"}), NotAuthorizedError, "no such key"),
-            (refuses(403, {"detail": "not your app"}), NotAuthorizedError, "not your app"),
-            (refuses(403, {"detail": "User is locked. Reason: Exhausted balance."}), QuotaError, "balance"),
-            (refuses(404, {"detail": "Application not found"}), ModelRetiredError, "has no app"),
-            (refuses(400, {"detail": "bad body"}), InvalidInputError, "bad body"),
+            (Answer(401, {"detail": "no such key"}), NotAuthorizedError, "no such key"),
+            (Answer(403, {"detail": "not your app"}), NotAuthorizedError, "not your app"),
+            (Answer(403, {"detail": "User is locked. Reason: Exhausted balance."}), QuotaError, "balance"),
+            (Answer(404, {"detail": "Application not found"}), ModelRetiredError, "has no app"),
+            (Answer(400, {"detail": "bad body"}), InvalidInputError, "bad body"),
         ],
     )
     def test_nothing_is_made_and_nothing_tried_again(self, fal, job, answer, kind, words):
@@ -235,13 +222,13 @@ class TestRefusals:
         assert standing(job.ledger) == "ready"
 
     def test_too_much_at_once_is_tried_again_when_it_says(self, fal, job):
-        fal.trouble("POST", ".*", refuses(429, {"detail": "slowly"}, {"Retry-After": "7"}))
+        fal.trouble("POST", ".*", Answer(429, {"detail": "slowly"}, {"Retry-After": "7"}))
         job.done()
         assert fal.count("POST", ".*") == 2
         assert any("trying again in 7 s" in event.text for event in job.told if isinstance(event, Note))
 
     def test_too_much_for_ever_is_told(self, fal, job):
-        fal.trouble("POST", ".*", *[refuses(429, {"detail": "slowly"})] * 9)
+        fal.trouble("POST", ".*", *[Answer(429, {"detail": "slowly"})] * 9)
         with pytest.raises(RateLimitedError):
             job.done()
 
@@ -256,7 +243,7 @@ class TestRefusals:
 class TestLostReplies:
     """The reason for all this: other clients send it again, and pay again."""
 
-    @pytest.mark.parametrize("trouble", [DROP, LOSE, refuses(502, b""), refuses(504, b""), Answer(200, b"{")])
+    @pytest.mark.parametrize("trouble", [DROP, LOSE, Answer(502, b""), Answer(504, b""), Answer(200, b"{")])
     def test_it_is_unknown_and_never_sent_again(self, fal, job, trouble):
         fal.trouble("POST", ".*", trouble)
         for _ in range(2):
@@ -284,7 +271,7 @@ class TestLostReplies:
 class TestPolling:
     @pytest.mark.parametrize(
         "trouble",
-        [DROP, refuses(500, b""), refuses(503, b""), refuses(429, {}), Answer(200, b"[]"), Answer(200, {})],
+        [DROP, Answer(500, b""), Answer(503, b""), Answer(429, {}), Answer(200, b"[]"), Answer(200, {})],
     )
     def test_trouble_with_a_look_loses_no_job(self, fal, job, trouble):
         fal.trouble("GET", ".*/status", trouble, trouble)
@@ -309,12 +296,12 @@ class TestCancelling:
 
     @pytest.mark.parametrize("status", [400, 404, 409])
     def test_what_has_ended_cannot_be_cancelled(self, fal, queue, ticket, status):
-        fal.trouble("PUT", ".*/cancel", refuses(status, {"status": "ALREADY_COMPLETED"}))
+        fal.trouble("PUT", ".*/cancel", Answer(status, {"status": "ALREADY_COMPLETED"}))
         with pytest.raises(CannotCancelError):
             queue.cancel(ticket)
 
     def test_what_ended_meanwhile_is_kept(self, fal, job, queue):
-        fal.trouble("PUT", ".*/cancel", refuses(409, {"status": "ALREADY_COMPLETED"}))
+        fal.trouble("PUT", ".*/cancel", Answer(409, {"status": "ALREADY_COMPLETED"}))
         events = work(ORDER, queue, job.ledger, job.folder, job.line)
         next(events)
         job.ledger.claim("cancel", {})
@@ -354,12 +341,12 @@ class TestOutputs:
         assert [output.url.rpartition("/")[2] for output in queue.look(ticket).outputs] == names
 
     def test_a_link_that_is_gone_is_asked_for_again(self, fal, job):
-        fal.trouble("GET", "/files/.*", refuses(404, b""))
+        fal.trouble("GET", "/files/.*", Answer(404, b""))
         assert job.done().outputs
         assert len(fal.jobs["r-1"].fetched) == 1
 
     def test_links_that_stay_gone_are_told(self, fal, job):
-        fal.trouble("GET", "/files/.*", *[refuses(404, b"")] * 9)
+        fal.trouble("GET", "/files/.*", *[Answer(404, b"")] * 9)
         with pytest.raises(LinkGoneError):
             job.done()
         assert standing(job.ledger) == "fetching"

@@ -6,7 +6,6 @@ import pytest
 
 from fake_gemini_files import FakeFiles
 from fake_provider import DROP, LOSE, Answer, FakeProvider
-from ledgers import Waiting
 from moviola.errors import (
     HostedError,
     InputError,
@@ -40,11 +39,6 @@ class Server(FakeProvider):
 def server():
     with Server() as there:
         yield there
-
-
-@pytest.fixture
-def waiting():
-    return Waiting()
 
 
 @pytest.fixture

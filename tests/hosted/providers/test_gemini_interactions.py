@@ -6,7 +6,7 @@ import pytest
 
 from fake_gemini_omni import FakeGeminiOmni, refused, says
 from fake_provider import DROP, LOSE, Answer
-from ledgers import Job, Waiting
+from ledgers import Job
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -23,7 +23,6 @@ from moviola.errors import (
     WithdrawnError,
 )
 from moviola.hosted.service import Order, Ticket, Upload
-from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing
 from moviola.model import Note
 from moviola.models import gemini_omni
@@ -37,17 +36,9 @@ CREATES, LOOKS = FakeGeminiOmni.create, FakeGeminiOmni.look
 
 
 @pytest.fixture
-def gemini(monkeypatch):
+def gemini(known):
     with FakeGeminiOmni() as there:
-        for name, value in there.environment.items():
-            monkeypatch.setenv(name, value)
-        yield there
-
-
-@pytest.fixture
-def line():
-    with Transport(clock=Waiting().clock, silence=2.0) as transport:
-        yield transport
+        yield known(there)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from fake_kling import FakeKling, said
 from fake_provider import DROP, LOSE, Answer
-from ledgers import Job, Waiting
+from ledgers import Job
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -28,7 +28,6 @@ from moviola.errors import (
 )
 from moviola.hosted.providers import kling
 from moviola.hosted.service import Order, Rules, Ticket, Upload
-from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work
 
 BODY = {"model_name": "kling-v3", "prompt": "a lake", "duration": "5", "mode": "std", "aspect_ratio": "16:9"}
@@ -38,31 +37,11 @@ CREATE, LOOK = ("POST", r"/v1/videos/text2video"), ("GET", r"/v1/videos/text2vid
 
 
 @pytest.fixture
-def waiting():
-    return Waiting()
-
-
-@pytest.fixture
-def there(monkeypatch, waiting):
+def there(monkeypatch, known, waiting):
     monkeypatch.setattr(kling.Kling, "rules", Rules(attempts=4))
     with FakeKling() as fake:
         fake.now = lambda: waiting.time
-        for name, value in fake.environment.items():
-            monkeypatch.setenv(name, value)
-        yield fake
-
-
-@pytest.fixture(scope="module")
-def lasting():
-    """Every line reads the certificates it trusts, which takes longer than most tests here."""
-    with Transport(silence=2.0) as transport:
-        yield transport
-
-
-@pytest.fixture
-def line(lasting, waiting):
-    lasting.clock = waiting.clock
-    return lasting
+        yield known(fake)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from fake_luma import FakeLuma
 from fake_provider import DROP, LOSE, Answer
-from ledgers import Job, Waiting
+from ledgers import Job
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -23,7 +23,6 @@ from moviola.errors import (
 )
 from moviola.hosted.providers import luma_agents
 from moviola.hosted.service import Order, Ticket, Upload
-from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work
 
 BODY = {
@@ -38,22 +37,9 @@ FIRST = "00000000-0000-4000-8000-000000000001"
 
 
 @pytest.fixture
-def luma(monkeypatch):
+def luma(known):
     with FakeLuma() as there:
-        for name, value in there.environment.items():
-            monkeypatch.setenv(name, value)
-        yield there
-
-
-@pytest.fixture
-def waiting():
-    return Waiting()
-
-
-@pytest.fixture
-def line(waiting):
-    with Transport(clock=waiting.clock, silence=2.0) as transport:
-        yield transport
+        yield known(there)
 
 
 @pytest.fixture

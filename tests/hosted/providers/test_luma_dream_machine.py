@@ -6,7 +6,7 @@ import pytest
 
 from fake_luma import FakeDreamMachine
 from fake_provider import LOSE, Answer
-from ledgers import MemoryLedger, Waiting
+from ledgers import Job
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -19,8 +19,7 @@ from moviola.errors import (
 )
 from moviola.hosted.providers import luma_dream_machine
 from moviola.hosted.service import Order, Ticket, Upload
-from moviola.hosted.transport import Transport
-from moviola.hosted.working import standing, work
+from moviola.hosted.working import standing
 
 BODY = {"model": "ray-2", "prompt": "a lake", "generation_type": "video"}
 FIRST = "00000000-0000-4000-8000-000000000001"
@@ -32,17 +31,9 @@ def ordered(action="video", **body):
 
 
 @pytest.fixture
-def luma(monkeypatch):
+def luma(known):
     with FakeDreamMachine() as there:
-        for name, value in there.environment.items():
-            monkeypatch.setenv(name, value)
-        yield there
-
-
-@pytest.fixture
-def line():
-    with Transport(clock=Waiting().clock, silence=2.0) as transport:
-        yield transport
+        yield known(there)
 
 
 @pytest.fixture
@@ -51,33 +42,22 @@ def machine(luma, line):
 
 
 @pytest.fixture
-def done(machine, line, tmp_path):
-    ledger = MemoryLedger()
-
-    def run(order):
-        events = work(order, machine, ledger, tmp_path / "results", line)
-        while True:
-            try:
-                next(events)
-            except StopIteration as stop:
-                return stop.value
-
-    run.ledger = ledger
-    return run
+def job(machine, line, tmp_path):
+    return Job(machine, line, tmp_path / "results", ordered())
 
 
 @pytest.mark.parametrize("action", ["video", "video/modify", "video/reframe"])
-def test_a_job_goes_through_to_a_file(luma, done, action, tmp_path):
-    outcome = done(ordered(action))
+def test_a_job_goes_through_to_a_file(luma, job, action, tmp_path):
+    outcome = job.done(ordered(action))
     assert outcome.ticket.id == FIRST
     assert (tmp_path / "results" / "0.mp4").read_bytes() == b"a film"
     assert (luma.jobs[FIRST].action, luma.jobs[FIRST].body) == (action, BODY)
     assert luma.count("POST", f"/generations/{action}") == 1
 
 
-def test_a_link_that_is_gone_is_asked_for_again(luma, done):
+def test_a_link_that_is_gone_is_asked_for_again(luma, job):
     luma.trouble("GET", "/films/.*", Answer(404, b""))
-    assert done(ordered()).outputs
+    assert job.done().outputs
     assert len(luma.jobs[FIRST].fetched) == 1
 
 
@@ -95,14 +75,14 @@ def test_a_link_that_is_gone_is_asked_for_again(luma, done):
         ({"odd": 1}, HostedError, None, None),
     ],
 )
-def test_why_it_failed_is_read_from_its_words(luma, done, reason, kind, stage, which):
+def test_why_it_failed_is_read_from_its_words(luma, job, reason, kind, stage, which):
     luma.failure = {"failure_reason": reason}
     with pytest.raises(HostedError) as caught:
-        done(ordered())
+        job.done()
     assert type(caught.value) is kind
     assert getattr(caught.value, "stage", None) == stage
     assert getattr(caught.value, "which", None) == which
-    assert standing(done.ledger) == "failed"
+    assert standing(job.ledger) == "failed"
 
 
 @pytest.mark.parametrize(
@@ -118,12 +98,12 @@ def test_why_it_failed_is_read_from_its_words(luma, done, reason, kind, stage, w
         (Answer(400, {"detail": "Model ray-2 is not supported"}), ModelRetiredError, r"use luma/ray-3\.2"),
     ],
 )
-def test_refusals_make_nothing(luma, done, answer, kind, words):
+def test_refusals_make_nothing(luma, job, answer, kind, words):
     luma.trouble("POST", CREATE, answer)
     with pytest.raises(kind, match=words):
-        done(ordered())
+        job.done()
     assert luma.count("POST", CREATE) == 1
-    assert standing(done.ledger) == "ready"
+    assert standing(job.ledger) == "ready"
 
 
 def test_the_field_that_is_wrong_is_named(luma, machine):
@@ -140,20 +120,20 @@ def test_the_successor_of_a_model_that_is_gone_is_named(machine):
     assert caught.value.successor == "luma/ray-3.2"
 
 
-def test_a_lost_reply_is_unknown_though_there_is_a_list(luma, done):
+def test_a_lost_reply_is_unknown_though_there_is_a_list(luma, job):
     luma.trouble("POST", CREATE, LOSE)
     for _ in range(2):
         with pytest.raises(UnknownOutcomeError, match="in your list of generations"):
-            done(ordered())
+            job.done()
     assert luma.count("POST", CREATE) == 1
 
 
 @pytest.mark.parametrize(
     "assets", [None, [], {}, {"video": None}, {"video": 5}, {"image": "https://x/a.png"}]
 )
-def test_a_job_that_is_done_and_names_no_film_is_asked_again(luma, done, assets):
+def test_a_job_that_is_done_and_names_no_film_is_asked_again(luma, job, assets):
     luma.trouble("GET", "/generations/.*", Answer(200, {"state": "completed", "assets": assets}))
-    assert done(ordered()).outputs
+    assert job.done().outputs
 
 
 def test_nothing_is_deleted_for_cancelling(luma, machine):

@@ -2,12 +2,11 @@
 
 import hashlib
 
-import httpx
 import pytest
 
 from fake_provider import DROP, LOSE, Answer
 from fake_videos import FLAVOURS, FakeVideos, File
-from ledgers import Job, Waiting
+from ledgers import Job
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -28,7 +27,6 @@ from moviola.hosted.providers import openai_videos
 from moviola.hosted.providers.openai_videos import EDITS, EXTENSIONS, NAME, address, remix
 from moviola.hosted.servers import KEYS
 from moviola.hosted.service import Order, Output, Ticket, Upload
-from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing
 from moviola.model import Note
 
@@ -41,21 +39,6 @@ PLACE = r"/v1/videos/[^/]+"
 def _no_keys(monkeypatch):
     for name in KEYS:
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_trust():
-    """Reading the world's certificates takes longer than a whole test, and none is looked at here."""
-    trust = httpx.create_ssl_context()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(httpx, "create_ssl_context", lambda: trust)
-        yield
-
-
-@pytest.fixture
-def line():
-    with Transport(clock=Waiting().clock, silence=2.0) as transport:
-        yield transport
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from fake_provider import DROP, LOSE, Answer
 from fake_replicate import FakeReplicate
-from ledgers import Job, Waiting
+from ledgers import Job
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -25,7 +25,6 @@ from moviola.errors import (
 )
 from moviola.hosted.providers import replicate
 from moviola.hosted.service import Order, Ticket, Upload
-from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing
 from moviola.model import Note
 
@@ -34,17 +33,9 @@ CREATE = "/v1/models/acme/lake/predictions"
 
 
 @pytest.fixture
-def there(monkeypatch):
+def there(known):
     with FakeReplicate() as fake:
-        for name, value in fake.environment.items():
-            monkeypatch.setenv(name, value)
-        yield fake
-
-
-@pytest.fixture
-def line():
-    with Transport(clock=Waiting().clock, silence=2.0) as transport:
-        yield transport
+        yield known(fake)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from PIL import Image
 
 from fake_provider import DROP, LOSE, Answer
 from fake_runway import FakeRunway
-from ledgers import Job, MemoryLedger, Waiting
+from ledgers import Job, MemoryLedger
 from moviola.clip import Clip
 from moviola.errors import (
     CannotCancelError,
@@ -29,7 +29,6 @@ from moviola.errors import (
 )
 from moviola.hosted.providers import runway
 from moviola.hosted.service import Order, Ticket, Upload
-from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing, work
 from moviola.model import Result
 from moviola.roads.hosting import host
@@ -42,26 +41,9 @@ CREATE = "/v1/text_to_video"
 
 
 @pytest.fixture
-def there(monkeypatch):
+def there(known):
     with FakeRunway() as fake:
-        for name, value in fake.environment.items():
-            monkeypatch.setenv(name, value)
-        yield fake
-
-
-WAITING = Waiting()
-
-
-@pytest.fixture
-def waiting():
-    WAITING.slept.clear()
-    return WAITING
-
-
-@pytest.fixture(scope="module")
-def line():
-    with Transport(clock=WAITING.clock, silence=2.0) as transport:
-        yield transport
+        yield known(fake)
 
 
 @pytest.fixture
@@ -79,13 +61,9 @@ def job(service, line, tmp_path):
     return Job(service, line, tmp_path / "results", ORDER)
 
 
-def refuses(status, body, headers=None):
-    return Answer(status, body, headers or {})
-
-
 def invalid(path, message="Invalid input"):
     issue = {"code": "custom", "path": path, "message": message}
-    return refuses(400, {"error": "Validation of body failed", "issues": [issue], "docUrl": "https://x"})
+    return Answer(400, {"error": "Validation of body failed", "issues": [issue], "docUrl": "https://x"})
 
 
 def failed(code, failure="It went wrong", credits=0):
@@ -153,7 +131,7 @@ class TestUploads:
         assert service.upload(picture).expires == waiting.time + 24 * 3600
 
     def test_a_room_that_is_locked_is_told(self, there, service, picture):
-        there.trouble("POST", "/room", refuses(403, b"<Error/>"))
+        there.trouble("POST", "/room", Answer(403, b"<Error/>"))
         with pytest.raises(NotAuthorizedError, match="the store of runway"):
             service.upload(picture)
 
@@ -174,22 +152,22 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("answer", "kind", "words"),
         [
-            (refuses(401, {"error": "no such key"}), NotAuthorizedError, "no such key"),
-            (refuses(403, {"error": "not yours"}), NotAuthorizedError, "not yours"),
-            (refuses(403, {"error": "Model variant gen4.5 is not available."}), ModelRetiredError, "gen4.5"),
-            (refuses(404, {"error": "Not found"}), ModelRetiredError, "has no model gen4.5"),
+            (Answer(401, {"error": "no such key"}), NotAuthorizedError, "no such key"),
+            (Answer(403, {"error": "not yours"}), NotAuthorizedError, "not yours"),
+            (Answer(403, {"error": "Model variant gen4.5 is not available."}), ModelRetiredError, "gen4.5"),
+            (Answer(404, {"error": "Not found"}), ModelRetiredError, "has no model gen4.5"),
             (invalid(["model"]), ModelRetiredError, "has no model gen4.5"),
             (invalid(["promptText"], "Too long"), InvalidInputError, "does not take promptText: Too long"),
-            (refuses(400, {"error": "bad"}), InvalidInputError, "bad"),
-            (refuses(400, {"error": "x", "issues": "none"}), InvalidInputError, "x"),
-            (refuses(405, {"error": "no"}), HostedError, "no"),
+            (Answer(400, {"error": "bad"}), InvalidInputError, "bad"),
+            (Answer(400, {"error": "x", "issues": "none"}), InvalidInputError, "x"),
+            (Answer(405, {"error": "no"}), HostedError, "no"),
             (
-                refuses(400, {"error": "You do not have enough credits to run this task."}),
+                Answer(400, {"error": "You do not have enough credits to run this task."}),
                 QuotaError,
                 "not have enough credits",
             ),
-            (refuses(402, {"error": "pay"}), QuotaError, "pay"),
-            (refuses(429, {"error": "You have reached your daily limit"}), QuotaError, "daily limit"),
+            (Answer(402, {"error": "pay"}), QuotaError, "pay"),
+            (Answer(429, {"error": "You have reached your daily limit"}), QuotaError, "daily limit"),
         ],
     )
     def test_nothing_is_made_and_nothing_tried_again(self, there, job, answer, kind, words):
@@ -222,13 +200,13 @@ class TestRefusals:
         assert caught.value.successor == successor
 
     def test_too_much_at_once_is_tried_again_when_it_says(self, there, job):
-        there.trouble("POST", CREATE, refuses(429, {"error": "slowly"}, {"Retry-After": "7"}))
+        there.trouble("POST", CREATE, Answer(429, {"error": "slowly"}, {"Retry-After": "7"}))
         job.done()
         assert there.count("POST", CREATE) == 2
         assert any("trying again in 7 s" in note for note in job.notes)
 
     def test_too_much_for_ever_is_told(self, there, job):
-        there.trouble("POST", CREATE, *[refuses(429, {"error": "slowly"})] * 9)
+        there.trouble("POST", CREATE, *[Answer(429, {"error": "slowly"})] * 9)
         with pytest.raises(RateLimitedError):
             job.done()
 
@@ -241,7 +219,7 @@ class TestRefusals:
 
 
 class TestLostReplies:
-    @pytest.mark.parametrize("trouble", [DROP, LOSE, refuses(500, b""), refuses(503, b""), Answer(200, b"{")])
+    @pytest.mark.parametrize("trouble", [DROP, LOSE, Answer(500, b""), Answer(503, b""), Answer(200, b"{")])
     def test_it_is_unknown_and_never_sent_again(self, there, job, trouble):
         there.trouble("POST", CREATE, trouble)
         for _ in range(2):
@@ -331,9 +309,9 @@ class TestLooking:
         "trouble",
         [
             DROP,
-            refuses(500, b""),
-            refuses(504, b"<html>"),
-            refuses(429, {}),
+            Answer(500, b""),
+            Answer(504, b"<html>"),
+            Answer(429, {}),
             Answer(200, b"[]"),
             Answer(200, b"no"),
             Answer(200, {"status": "SUCCEEDED"}),
@@ -356,7 +334,7 @@ class TestLooking:
         assert Decimal(service.look(ticket).cost_usd) == Decimal("0.64")
 
     def test_a_job_that_is_not_shown_stays_open(self, there, job):
-        there.trouble("GET", TASK, refuses(404, {"error": "Could not find Task"}))
+        there.trouble("GET", TASK, Answer(404, {"error": "Could not find Task"}))
         with pytest.raises(HostedError, match="shows no job"):
             job.done()
         assert standing(job.ledger) == "open"
@@ -387,7 +365,7 @@ class TestCancelling:
         assert there.count("DELETE", ".*") == 0
 
     def test_without_knowing_how_it_stands_nothing_is_deleted(self, there, service, ticket):
-        there.trouble("GET", TASK, refuses(500, b""))
+        there.trouble("GET", TASK, Answer(500, b""))
         with pytest.raises(ProviderDownError):
             service.cancel(ticket)
         assert there.count("DELETE", ".*") == 0
@@ -414,7 +392,7 @@ class TestCancelling:
 
 class TestLinks:
     def test_one_that_is_gone_is_asked_for_again(self, there, job):
-        there.trouble("GET", "/files/.*", refuses(403, b""))
+        there.trouble("GET", "/files/.*", Answer(403, b""))
         outcome = job.done()
         assert outcome.outputs
         assert there.jobs[outcome.ticket.id].fetched == [f"/files/{outcome.ticket.id}/film.mp4?_jwt=4"]
@@ -437,7 +415,7 @@ class TestTheWholeRoad:
 
     def done(self, there, line, folder, kind, **fields):
         asked = request(kind, {"output": folder / "out.mp4"} | fields)
-        *_, last = host(asked, MemoryLedger(), folder / "job", line, clock=WAITING.clock)
+        *_, last = host(asked, MemoryLedger(), folder / "job", line, clock=line.clock)
         assert isinstance(last, Result)
         (job,) = there.jobs.values()
         return last.value, job

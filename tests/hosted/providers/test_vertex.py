@@ -8,7 +8,7 @@ import pytest
 
 from fake_provider import DROP, LOSE, Answer, FakeProvider
 from fake_vertex import FakeVertex, refused
-from ledgers import Job, Waiting
+from ledgers import Job
 from moviola.errors import (
     CannotCancelError,
     HostedError,
@@ -25,7 +25,6 @@ from moviola.errors import (
 )
 from moviola.hosted.providers import google_access
 from moviola.hosted.service import Order, Ticket, Upload
-from moviola.hosted.transport import Transport
 from moviola.hosted.working import standing
 from moviola.models import veo
 
@@ -39,17 +38,9 @@ SAFETY = "The prompt could not be submitted. It violates Google's Responsible AI
 
 
 @pytest.fixture
-def vertex(monkeypatch):
+def vertex(known):
     with FakeVertex() as there:
-        for name, value in there.environment.items():
-            monkeypatch.setenv(name, value)
-        yield there
-
-
-@pytest.fixture
-def line():
-    with Transport(clock=Waiting().clock, silence=2.0) as transport:
-        yield transport
+        yield known(there)
 
 
 @pytest.fixture
