@@ -107,6 +107,11 @@ class TestPictures:
         assert (given.width, given.height, upload) == (30, 20, None)
         assert not (tmp_path / "made").exists()
 
+    def test_nor_reads_all_of_a_file(self, sending, lake, monkeypatch):
+        monkeypatch.setattr("moviola.roads.sending.sha256_of", None)
+        given, upload = sending(folder=None).given("image", lake, Accepts())
+        assert (given.size, given.width, upload) == (lake.stat().st_size, 400, None)
+
 
 class TestVideos:
     def test_what_is_taken_is_sent_as_it_is(self, sending, film):

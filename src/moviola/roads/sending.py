@@ -79,7 +79,7 @@ class Sending:
         size = self._size(name, image.size, accepts)
         path = Path(origin) if kind in kinds and size == image.size else None
         if path is not None and _within(_bytes(name, path), accepts):
-            return _sent(name, path, kind, size=size)
+            return self._sent(name, path, kind, size)
         image = fitted(image, size)
         if path is None and size == image.size and not self.fit:
             kind = "image/png" if "image/png" in kinds else "image/jpeg"
@@ -108,7 +108,7 @@ class Sending:
         same = whole and size == (video.width, video.height) and until == seconds and kind in kinds
         path = Path(origin) if same else None
         if path is not None and _within(_bytes(name, path), accepts):
-            return _sent(name, path, kind, size=size, seconds=until)
+            return self._sent(name, path, kind, size, until)
         if path is not None:
             self._may_shrink(name, path, accepts)
         if path is None and kind not in kinds:
@@ -190,10 +190,24 @@ class Sending:
             if _within(path.stat().st_size, accepts):
                 if number:
                     self.notes.append(f"{name}: sent smaller, in {amount(path.stat().st_size)}")
-                return _sent(name, path, kind, size=size)
+                return self._sent(name, path, kind, size)
         most = amount(accepts.max_bytes or 0)
         hint = "" if self.fit else "; --fit sends it smaller"
         raise InputError(f"{name}: cannot be brought below the {most} that {self.model} takes{hint}")
+
+    def _sent(
+        self, name: str, path: Path, kind: str, size: Size, seconds: float | None = None
+    ) -> tuple[Given, Upload | None]:
+        """A file that is sent as it lies there; checking alone does not read all of it."""
+        length = _bytes(name, path)
+        if self.folder is None:
+            return Given(f"{ASSET}{name}", kind, length, *size, seconds), None
+        try:
+            digest = sha256_of(path)
+        except OSError as error:
+            raise InputError(f"{name}: cannot read {path}: {error.strerror}") from None
+        given = Given(f"{ASSET}{digest}", kind, length, *size, seconds)
+        return given, Upload(str(path.absolute()), digest, kind, length)
 
 
 _FRAME = 0.05
@@ -214,17 +228,6 @@ def _bytes(name: str, path: Path) -> int:
         return path.stat().st_size
     except OSError as error:
         raise InputError(f"{name}: cannot read {path}: {error.strerror}") from None
-
-
-def _sent(
-    name: str, path: Path, kind: str, *, size: Size, seconds: float | None = None
-) -> tuple[Given, Upload | None]:
-    try:
-        digest, length = sha256_of(path), path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{name}: cannot read {path}: {error.strerror}") from None
-    upload = Upload(str(path.absolute()), digest, kind, length)
-    return Given(f"{ASSET}{digest}", kind, length, *size, seconds), upload
 
 
 def _scaled(size: Size, scale: float, *, even: bool = False) -> Size:
