@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from moviola.card import Understanding
 from moviola.clip import Clip
 from moviola.frames import Seconds
+from moviola.generators import finished
+from moviola.pipeline import mapped
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,3 +125,18 @@ class Speaker(Protocol):
     ) -> list[Said]:
         """Answers to independent questions, each about its own videos, in one batch where that is faster."""
         ...
+
+
+def say_at_once(
+    speaker: Speaker,
+    questions: Sequence[tuple[Sequence[Seen], str]],
+    manner: Manner,
+    system: str | None,
+    count: int,
+) -> list[Said]:
+    """`Speaker.say` for one elsewhere, who answers so many questions at the same time."""
+
+    def one(question: tuple[Sequence[Seen], str]) -> Said:
+        return finished(speaker.talk(question[0], system).ask(question[1], manner))
+
+    return list(mapped(one, questions, count))

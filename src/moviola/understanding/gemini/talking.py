@@ -21,7 +21,6 @@ from moviola.hosted.providers.google_replies import refusal
 from moviola.hosted.service import ASSET, Upload
 from moviola.hosted.till import Question, Till
 from moviola.hosted.transport import Reply
-from moviola.pipeline import mapped
 from moviola.understanding.gemini.options import (
     CONTEXT,
     MOST_ANSWER,
@@ -45,7 +44,7 @@ from moviola.understanding.gemini.sending import (
     pictures,
 )
 from moviola.understanding.served.events import events
-from moviola.understanding.speaker import Manner, Said, Seen, Sight
+from moviola.understanding.speaker import Manner, Said, Seen, Sight, say_at_once
 
 T = TypeVar("T")
 
@@ -127,11 +126,7 @@ class GeminiSpeaker:
         self, questions: Sequence[tuple[Sequence[Seen], str]], manner: Manner, system: str | None = None
     ) -> list[Said]:
         """Several at a time."""
-
-        def one(question: tuple[Sequence[Seen], str]) -> Said:
-            return finished(self.talk(question[0], system).ask(question[1], manner))
-
-        return list(mapped(one, questions, self._options.parallel))
+        return say_at_once(self, questions, manner, system, self._options.parallel)
 
     def parts(self, seen: Sequence[Seen]) -> tuple[list[Part], dict[str, Upload]]:
         """What stands for videos, and the files that Google has to be brought, by what stands there for their

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,6 @@ import numpy as np
 
 from moviola.card import Understanding
 from moviola.errors import InputError, MoviolaError, RequestError
-from moviola.generators import finished
-from moviola.pipeline import mapped
 from moviola.understanding.decoding import pictures_of
 from moviola.understanding.served.chat_completions import ChatCompletions
 from moviola.understanding.served.options import Options, Pictured, facts, tokens
@@ -19,7 +18,7 @@ from moviola.understanding.served.pictures import Part, jpeg, text, timed, whole
 from moviola.understanding.served.refusals import RefusalError, remedy
 from moviola.understanding.served.server import Listed, Server
 from moviola.understanding.served.shape import Ending, Message, Shape
-from moviola.understanding.speaker import Manner, Said, Seen, Sight
+from moviola.understanding.speaker import Manner, Said, Seen, Sight, say_at_once
 
 _EXTRAS = ("response_format", "stream_options")
 """Fields that a server may not know; it is asked again without those it refuses."""
@@ -50,7 +49,7 @@ class Shown:
     frames: int | None
 
 
-class Remote:
+class Remote(ABC):
     """What all speakers have in common that send a whole talk with each question, in an API of OpenAI's.
 
     model: the server's name for it. encoded: how many frames were made pictures so far.
@@ -93,17 +92,13 @@ class Remote:
         self, questions: Sequence[tuple[Sequence[Seen], str]], manner: Manner, system: str | None = None
     ) -> list[Said]:
         """Several at a time: servers answer them together."""
+        return say_at_once(self, questions, manner, system, self._options.parallel)
 
-        def one(question: tuple[Sequence[Seen], str]) -> Said:
-            return finished(self.talk(question[0], system).ask(question[1], manner))
-
-        return list(mapped(one, questions, self._options.parallel))
-
+    @abstractmethod
     def spoken(
         self, messages: Sequence[Message], manner: Manner, seen: Sequence[Seen], heard: list[str]
     ) -> Generator[str, None, Said]:
         """The answer to the last of some messages. seen: the videos in them. heard: takes what is yielded."""
-        raise NotImplementedError
 
 
 class ServedSpeaker(Remote):
