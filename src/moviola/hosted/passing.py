@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, model_validator
+
 from moviola.errors import RequestError
 from moviola.hosted.service import Given
 from moviola.tasks import Synthesis
@@ -27,6 +29,17 @@ FIELDS = (
 def from_text(given: Any) -> Any:
     """Options as they are meant: the command line knows nothing but text."""
     return {name: read(value) for name, value in given.items()} if isinstance(given, Mapping) else given
+
+
+class Passed(BaseModel):
+    """Options, of which what the family has no field for goes through to the model as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, given: Any) -> Any:
+        return from_text(given)
 
 
 def read(value: Any) -> Any:

@@ -28,6 +28,11 @@ def address(url: str, call: str) -> httpx.URL:
     return found.copy_with(path=found.path.rstrip("/").removesuffix(call))
 
 
+def in_place_of(usual: str, variable: str) -> str:
+    """A provider's usual address, or the one that an environment variable names; no slash at its end."""
+    return os.environ.get(variable, "").strip().rstrip("/") or usual
+
+
 def key_for(server: httpx.URL) -> Key | None:
     """The key that is sent; None where there is none, as a server of one's own may want none.
 

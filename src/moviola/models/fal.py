@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from moviola.card import ModelCard
 from moviola.errors import RequestError
-from moviola.hosted.passing import FIELDS, from_text, placed, said_by
+from moviola.hosted.passing import FIELDS, Passed, placed, said_by
 from moviola.hosted.providers.fal_queue import NAME, check_app, service
 from moviola.hosted.service import Given, Order
 from moviola.model import Setup
@@ -52,21 +52,14 @@ _NAMES = {
 }
 
 
-class Options(BaseModel):
+class Options(Passed):
     """What the app takes goes through as it is."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     start_timeout: float | None = Field(
         default=None,
         gt=0,
         description="seconds in which the app has to start, or the job fails; default none",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, given: Any) -> Any:
-        return from_text(given)
 
 
 def named(model: str) -> ModelCard:

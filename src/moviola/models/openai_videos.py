@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from moviola.card import Accepts, Limits, ModelCard, Retired
 from moviola.errors import InvalidInputError, RequestError
-from moviola.hosted.passing import from_text, placed
+from moviola.hosted.passing import Passed, placed
 from moviola.hosted.providers.openai_videos import CREATE, EDITS, EXTENSIONS, NAME, address, remix, service
 from moviola.hosted.service import ASSET, Given, Order
 from moviola.model import Setup
@@ -130,10 +130,8 @@ CARDS: tuple[ModelCard, ...] = (
 )
 
 
-class Options(BaseModel):
+class Options(Passed):
     """What the server takes goes through as it is."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     edit: str | None = Field(default=None, min_length=1, description="id of a video of the server to change")
     remix: str | None = Field(
@@ -142,11 +140,6 @@ class Options(BaseModel):
     extend: str | None = Field(
         default=None, min_length=1, description="id of a video of the server to make longer, by `seconds`"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, given: Any) -> Any:
-        return from_text(given)
 
     @model_validator(mode="after")
     def _one_video(self) -> Options:

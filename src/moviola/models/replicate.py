@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from moviola.card import ModelCard
 from moviola.errors import RequestError
-from moviola.hosted.passing import FIELDS, from_text, placed, said_by
+from moviola.hosted.passing import FIELDS, Passed, placed, said_by
 from moviola.hosted.providers.replicate import NAME, check_model, service, version_of
 from moviola.hosted.service import Given, Order
 from moviola.model import Setup
@@ -54,21 +54,14 @@ CARDS: tuple[ModelCard, ...] = (_CARD,)
 _NAMES = {name: name for name in ("prompt", "negative_prompt", "seed", "image", "video", "mask")}
 
 
-class Options(BaseModel):
+class Options(Passed):
     """What the model takes goes through as it is."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     cancel_after: int | None = Field(
         default=None,
         ge=5,
         description="seconds after which Replicate gives the job up, begun or not; default none",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, given: Any) -> Any:
-        return from_text(given)
 
 
 def named(model: str) -> ModelCard:

@@ -16,7 +16,6 @@ Facts with their sources are on the cards of `models/fal.py`.
 from __future__ import annotations
 
 import mimetypes
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ from moviola.errors import (
 )
 from moviola.hosted.keys import Key, key
 from moviola.hosted.replies import one_line, refusal, words_of
+from moviola.hosted.servers import in_place_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Transport
 from moviola.hosted.webhooks import public_keys
@@ -68,14 +68,14 @@ def service(order: Order, transport: Transport) -> FalQueue:
 
     Raises NotAuthorizedError without a key, InputError for one that cannot be.
     """
-    other = os.environ.get("MOVIOLA_FAL_URL", "").rstrip("/")
+    other = in_place_of("", "MOVIOLA_FAL_URL")
     kept = key(NAME, ("FAL_KEY",))
     return FalQueue(transport, kept, other, "", other) if other else FalQueue(transport, kept)
 
 
 def signing_keys(transport: Transport) -> list[bytes]:
     """The public keys of which it signs its calls by one. Raises HostedError where it does not tell them."""
-    base = os.environ.get("MOVIOLA_FAL_URL", "").rstrip("/") or REST
+    base = in_place_of(REST, "MOVIOLA_FAL_URL")
     reply = transport.ask("GET", f"{base}/.well-known/jwks.json")
     if not reply.good:
         raise refusal(NAME, reply, words_of(reply))

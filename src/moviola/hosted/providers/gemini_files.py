@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +22,7 @@ from moviola.errors import HostedError, InputError, InvalidInputError, ProviderD
 from moviola.hosted.keys import Key, key
 from moviola.hosted.providers.google_replies import refusal
 from moviola.hosted.replies import one_line
+from moviola.hosted.servers import in_place_of
 from moviola.hosted.service import Upload, Uploaded
 from moviola.hosted.transport import Reply, Secrets, Transport
 
@@ -38,7 +38,7 @@ _KEPT = 2 * _DAY
 
 def server() -> str:
     """Where the Gemini API is; MOVIOLA_GEMINI_URL puts another in its place."""
-    return os.environ.get("MOVIOLA_GEMINI_URL", "").rstrip("/") or SERVER
+    return in_place_of(SERVER, "MOVIOLA_GEMINI_URL")
 
 
 def user_key() -> Key:

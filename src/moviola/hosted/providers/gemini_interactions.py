@@ -11,8 +11,6 @@ interaction that is completed, with a text in place of a video. Facts with their
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +23,6 @@ import httpx
 from moviola.errors import (
     CannotCancelError,
     HostedError,
-    LinkGoneError,
     ModeratedError,
     NotAuthorizedError,
     ProviderDownError,
@@ -34,7 +31,7 @@ from moviola.errors import (
 )
 from moviola.hosted.keys import Key
 from moviola.hosted.providers.gemini_files import NAME, SERVER, GeminiFiles, secrets_of, why_failed
-from moviola.hosted.providers.google_replies import failure, refusal
+from moviola.hosted.providers.google_replies import failure, refusal, video_in
 from moviola.hosted.replies import one_line, words_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Secrets, Transport
@@ -141,12 +138,7 @@ class GeminiInteractions:
     def hand_over(self, ticket: Ticket, number: int) -> bytes:
         videos = list(_videos(self._said(ticket)))
         data = videos[number].get("data") if number < len(videos) else None
-        if not isinstance(data, str) or not data:
-            raise LinkGoneError(f"{NAME} has what was made no more")
-        try:
-            return base64.b64decode(data, validate=True)
-        except (binascii.Error, ValueError):
-            raise ProviderDownError(f"{NAME} sends a video that is no base64") from None
+        return video_in(data, NAME)
 
     @property
     def _files(self) -> GeminiFiles:

@@ -8,6 +8,7 @@ both 429, and a model that is gone and a file that never was are both 404.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 from moviola.errors import (
     HostedError,
     InvalidInputError,
+    LinkGoneError,
     ModelRetiredError,
     ModeratedError,
     NotAuthorizedError,
@@ -160,3 +162,13 @@ def _delay(details: list[Mapping[str, Any]]) -> float | None:
             except ValueError:
                 continue
     return None
+
+
+def video_in(data: Any, provider: str) -> bytes:
+    """A video that comes within an answer, in base64. Raises LinkGoneError, ProviderDownError for none."""
+    if not isinstance(data, str) or not data:
+        raise LinkGoneError(f"{provider} has what was made no more")
+    try:
+        return base64.b64decode(data, validate=True)
+    except ValueError:
+        raise ProviderDownError(f"{provider} sends a video that is no base64") from None

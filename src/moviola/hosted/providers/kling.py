@@ -11,7 +11,6 @@ sources are on the cards of `models/kling.py`.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from moviola.hosted.along import along, in_base64
 from moviola.hosted.keys import Key, key
 from moviola.hosted.patience import passes
 from moviola.hosted.replies import one_line, refusal, words_of
+from moviola.hosted.servers import in_place_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import HIDDEN, Reply, Transport
 
@@ -70,7 +70,7 @@ def service(order: Order, transport: Transport) -> Kling:
 
     Raises NotAuthorizedError without both keys, InputError for one that cannot be.
     """
-    address = os.environ.get("MOVIOLA_KLING_URL", "").rstrip("/") or ADDRESS
+    address = in_place_of(ADDRESS, "MOVIOLA_KLING_URL")
     access = key("kling_access", ("KLING_ACCESS_KEY",))
     return Kling(transport, access, key("kling_secret", ("KLING_SECRET_KEY",)), address)
 

@@ -9,7 +9,6 @@ GET  {base}/files/{id}               → pending, ready, failed or deleted
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from moviola.errors import (
 from moviola.hosted.keys import key
 from moviola.hosted.providers.luma import Generations, address_of, checked_id
 from moviola.hosted.replies import one_line
+from moviola.hosted.servers import in_place_of
 from moviola.hosted.service import Order, Output, Rules, Upload, Uploaded
 from moviola.hosted.transport import Transport
 
@@ -43,8 +43,8 @@ def service(order: Order, transport: Transport) -> LumaAgents:
 
     Raises NotAuthorizedError without a key, InputError for one that cannot be.
     """
-    other = os.environ.get("MOVIOLA_LUMA_URL", "").rstrip("/")
-    return LumaAgents(transport, key(NAME, ("LUMA_AGENTS_API_KEY",)), other or BASE)
+    base = in_place_of(BASE, "MOVIOLA_LUMA_URL")
+    return LumaAgents(transport, key(NAME, ("LUMA_AGENTS_API_KEY",)), base)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ It keeps no files of the user's, and says why a generation failed in words alone
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -18,6 +17,7 @@ from moviola.errors import CannotCancelError, HostedError, InvalidInputError, Mo
 from moviola.hosted.keys import key
 from moviola.hosted.providers.luma import Generations, address_of
 from moviola.hosted.replies import one_line
+from moviola.hosted.servers import in_place_of
 from moviola.hosted.service import Order, Output, Rules, Ticket, Upload
 from moviola.hosted.transport import Transport
 
@@ -31,8 +31,8 @@ def service(order: Order, transport: Transport) -> LumaDreamMachine:
 
     Raises NotAuthorizedError without a key, InputError for one that cannot be.
     """
-    other = os.environ.get("MOVIOLA_LUMA_DREAM_MACHINE_URL", "").rstrip("/")
-    return LumaDreamMachine(transport, key(NAME, ("LUMAAI_API_KEY",)), other or BASE)
+    base = in_place_of(BASE, "MOVIOLA_LUMA_DREAM_MACHINE_URL")
+    return LumaDreamMachine(transport, key(NAME, ("LUMAAI_API_KEY",)), base)
 
 
 @dataclass(frozen=True, slots=True)

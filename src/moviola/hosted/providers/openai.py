@@ -6,7 +6,6 @@ https://developers.openai.com/api/docs/guides/rate-limits.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from moviola.errors import (
 )
 from moviola.hosted.keys import key
 from moviola.hosted.replies import one_line, refusal, words_of
+from moviola.hosted.servers import in_place_of
 from moviola.hosted.service import Rules
 from moviola.hosted.transport import Reply
 
@@ -44,7 +44,7 @@ _TOO_LARGE = re.compile(r"Limit:? (\d+),.*?Requested:? (\d+)", re.DOTALL)
 
 def base() -> str:
     """The address that all paths lie below; MOVIOLA_OPENAI_URL names another."""
-    return os.environ.get("MOVIOLA_OPENAI_URL", "https://api.openai.com/v1").rstrip("/")
+    return in_place_of("https://api.openai.com/v1", "MOVIOLA_OPENAI_URL")
 
 
 def secrets() -> Mapping[str, str]:

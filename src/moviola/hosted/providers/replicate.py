@@ -16,7 +16,6 @@ from __future__ import annotations
 import base64
 import binascii
 import mimetypes
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from moviola.errors import (
 )
 from moviola.hosted.keys import Key, key
 from moviola.hosted.replies import one_line, refusal, words_of
+from moviola.hosted.servers import in_place_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Transport
 from moviola.hosted.webhooks import standard_key
@@ -92,8 +92,8 @@ def service(order: Order, transport: Transport) -> Replicate:
 
 def account(transport: Transport) -> Replicate:
     """As `service`, for what is about no one job."""
-    other = os.environ.get("MOVIOLA_REPLICATE_URL", "").rstrip("/")
-    return Replicate(transport, key(NAME, ("REPLICATE_API_TOKEN",)), other or BASE)
+    base = in_place_of(BASE, "MOVIOLA_REPLICATE_URL")
+    return Replicate(transport, key(NAME, ("REPLICATE_API_TOKEN",)), base)
 
 
 @dataclass(frozen=True, slots=True)

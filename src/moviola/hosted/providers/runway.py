@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import mimetypes
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -36,6 +35,7 @@ from moviola.errors import (
 from moviola.hosted.keys import Key, key
 from moviola.hosted.providers.runway_models import GONE
 from moviola.hosted.replies import one_line, refusal, words_of
+from moviola.hosted.servers import in_place_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, State, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Transport
 
@@ -57,8 +57,8 @@ def service(order: Order, transport: Transport) -> Runway:
 
     Raises NotAuthorizedError without a key, InputError for one that cannot be.
     """
-    other = os.environ.get("MOVIOLA_RUNWAY_URL", "").rstrip("/")
-    return Runway(transport, key(NAME, ("RUNWAYML_API_SECRET",)), other or API)
+    api = in_place_of(API, "MOVIOLA_RUNWAY_URL")
+    return Runway(transport, key(NAME, ("RUNWAYML_API_SECRET",)), api)
 
 
 @dataclass(frozen=True, slots=True)

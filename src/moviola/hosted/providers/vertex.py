@@ -11,8 +11,6 @@ their sources are on the cards of `models/veo.py`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 from collections.abc import Mapping
@@ -24,15 +22,15 @@ from moviola.errors import (
     CannotCancelError,
     HostedError,
     InputError,
-    LinkGoneError,
     ModeratedError,
     ProviderDownError,
     UnknownOutcomeError,
 )
 from moviola.hosted.along import along, in_base64
 from moviola.hosted.providers.google_access import Access, access
-from moviola.hosted.providers.google_replies import failure, refusal
+from moviola.hosted.providers.google_replies import failure, refusal, video_in
 from moviola.hosted.replies import one_line, words_of
+from moviola.hosted.servers import in_place_of
 from moviola.hosted.service import Failure, Order, Output, Rules, Sighting, Ticket, Upload, Uploaded
 from moviola.hosted.transport import Reply, Secrets, Transport
 
@@ -59,7 +57,7 @@ def service(order: Order, transport: Transport, successor: str | None = None) ->
     if not project:
         raise InputError("Google Cloud wants a project: put its id into GOOGLE_CLOUD_PROJECT")
     location = os.environ.get("GOOGLE_CLOUD_LOCATION", "").strip() or "us-central1"
-    other = os.environ.get("MOVIOLA_VERTEX_URL", "").rstrip("/")
+    other = in_place_of("", "MOVIOLA_VERTEX_URL")
     return Vertex(transport, allowed, project, location, other, other or STORAGE, successor)
 
 
@@ -139,12 +137,7 @@ class Vertex:
     def hand_over(self, ticket: Ticket, number: int) -> bytes:
         videos = _videos(self._said(ticket))
         data = videos[number].get("bytesBase64Encoded") if number < len(videos) else None
-        if not isinstance(data, str) or not data:
-            raise LinkGoneError(f"{NAME} has what was made no more")
-        try:
-            return base64.b64decode(data, validate=True)
-        except (binascii.Error, ValueError):
-            raise ProviderDownError(f"{NAME} sends a video that is no base64") from None
+        return video_in(data, NAME)
 
     def _address(self, location: str, model: str, call: str) -> str:
         place = "" if location == "global" else f"{location}-"
